@@ -84,9 +84,7 @@ class Identity:
     def box_with(self, other: PublicKey) -> nacl.public.Box:
         """An authenticated channel to `other` (X25519 + XSalsa20-Poly1305); raises InvalidKey for a bad point."""
         try:
-            return nacl.public.Box(
-                nacl.public.PrivateKey(self.secret[10:42]), nacl.public.PublicKey(other[10:42])
-            )
+            return nacl.public.Box(nacl.public.PrivateKey(self.secret[10:42]), nacl.public.PublicKey(other[10:42]))
         except (nacl.exceptions.CryptoError, nacl.exceptions.RuntimeError) as error:
             raise InvalidKey(f"the key {short(other)} cannot be used for a private channel") from error
 

@@ -1,0 +1,138 @@
+"""Half-blocks: signed statements on their signer's own chain, byte-compatible with TrustChain (DESIGN 3.1).
+
+    public_key 74s | sequence_number >I | link_public_key 74s | link_sequence_number >I | previous_hash 32s
+    | signature 64s | type >I + bytes | transaction >I + bytes | timestamp >Q
+
+The signature covers the pack with 64 ASCII zeros in its place; the hash is SHA-256 of the pack with the real one.
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass, field, replace
+from typing import NewType
+
+from overlay.keys import PUBLIC_KEY_BYTES, Identity, InvalidKey, PublicKey, parse_public_key, verify
+
+BlockHash = NewType("BlockHash", bytes)
+
+ANYONE = PublicKey(b"0" * PUBLIC_KEY_BYTES)
+GENESIS_HASH = BlockHash(b"0" * 32)
+UNSIGNED = b"0" * 64
+GENESIS_SEQUENCE = 1
+HASH_BYTES = 32
+
+_HEAD = struct.Struct(">74sI74sI32s64s")
+_LENGTH = struct.Struct(">I")
+_TIMESTAMP = struct.Struct(">Q")
+FIXED_BYTES = _HEAD.size + 2 * _LENGTH.size + _TIMESTAMP.size  # 268
+MAX_TYPE_BYTES = 64
+# A block, the 22-byte community prefix and one message byte fit a UDP datagram of 1,472 bytes, with 8 to spare:
+# 1,472 - 23 - 268 - 8 = 1,173 bytes for type and transaction together.
+MAX_CONTENT_BYTES = 1_173
+MAX_BLOCK_BYTES = FIXED_BYTES + MAX_CONTENT_BYTES
+
+
+class MalformedBlock(ValueError):
+    """Bytes that are no half-block; the message says where they go wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class HalfBlock:
+    """One signed statement. Immutable; `transaction` keeps the raw bytes and is never re-encoded."""
+
+    public_key: PublicKey
+    sequence_number: int
+    link_public_key: PublicKey
+    link_sequence_number: int
+    previous_hash: BlockHash
+    type: bytes
+    transaction: bytes
+    timestamp: int
+    signature: bytes = UNSIGNED
+    _hash: list[BlockHash] = field(default_factory=list, compare=False, repr=False)
+
+    def pack(self, *, signature: bool = True) -> bytes:
+        """The wire bytes; with `signature=False` the preimage that is signed."""
+        return b"".join(
+            (
+                _HEAD.pack(
+                    self.public_key,
+                    self.sequence_number,
+                    self.link_public_key,
+                    self.link_sequence_number,
+                    self.previous_hash,
+                    self.signature if signature else UNSIGNED,
+                ),
+                _LENGTH.pack(len(self.type)),
+                self.type,
+                _LENGTH.pack(len(self.transaction)),
+                self.transaction,
+                _TIMESTAMP.pack(self.timestamp),
+            )
+        )
+
+    @property
+    def hash(self) -> BlockHash:
+        """SHA-256 of the pack, computed once."""
+        if not self._hash:
+            self._hash.append(BlockHash(hashlib.sha256(self.pack()).digest()))
+        return self._hash[0]
+
+    @property
+    def is_genesis(self) -> bool:
+        return self.sequence_number == GENESIS_SEQUENCE
+
+    @property
+    def is_agreement(self) -> bool:
+        """Whether this half answers another; a proposal half has link number 0."""
+        return self.link_sequence_number != 0
+
+    def signed_by(self, identity: Identity) -> "HalfBlock":
+        """A copy with the signature of `identity`, whose key must be this block's."""
+        if identity.public_key != self.public_key:
+            raise ValueError("a half-block is signed by the key that it names")
+        return replace(self, signature=identity.sign(self.pack(signature=False)), _hash=[])
+
+    def has_valid_signature(self) -> bool:
+        return verify(self.public_key, self.pack(signature=False), self.signature)
+
+
+def unpack(raw: bytes) -> HalfBlock:
+    """Decode one half-block that fills `raw` exactly. Checks form, not truth; raises MalformedBlock."""
+    if not FIXED_BYTES <= len(raw) <= MAX_BLOCK_BYTES:
+        raise MalformedBlock(f"a half-block has {FIXED_BYTES} to {MAX_BLOCK_BYTES} bytes, not {len(raw)}")
+    key, sequence, link_key, link_sequence, previous, signature = _HEAD.unpack_from(raw)
+    kind, offset = _counted(raw, _HEAD.size, MAX_TYPE_BYTES, "type")
+    transaction, offset = _counted(raw, offset, MAX_CONTENT_BYTES, "transaction")
+    if len(raw) - offset != _TIMESTAMP.size:
+        raise MalformedBlock(f"{len(raw) - offset} bytes follow the transaction where the timestamp has 8")
+    (timestamp,) = _TIMESTAMP.unpack_from(raw, offset)
+    return HalfBlock(
+        public_key=_key(key, "public key"),
+        sequence_number=sequence,
+        link_public_key=ANYONE if link_key == ANYONE else _key(link_key, "link key"),
+        link_sequence_number=link_sequence,
+        previous_hash=BlockHash(previous),
+        type=kind,
+        transaction=transaction,
+        timestamp=timestamp,
+        signature=signature,
+        _hash=[BlockHash(hashlib.sha256(raw).digest())],
+    )
+
+
+def _counted(raw: bytes, offset: int, limit: int, name: str) -> tuple[bytes, int]:
+    if len(raw) < offset + _LENGTH.size:
+        raise MalformedBlock(f"the block ends before its {name}")
+    (length,) = _LENGTH.unpack_from(raw, offset)
+    start = offset + _LENGTH.size
+    if length > limit or start + length > len(raw):
+        raise MalformedBlock(f"the {name} claims {length} bytes")
+    return raw[start : start + length], start + length
+
+
+def _key(raw: bytes, name: str) -> PublicKey:
+    try:
+        return parse_public_key(raw)
+    except InvalidKey as error:
+        raise MalformedBlock(f"the {name} is not a member key: {error}") from error

@@ -1,0 +1,72 @@
+"""What this node still owes to whom: rows written in the same transaction as the block that they concern.
+
+The network drains the outbox and deletes a row when its receiver has confirmed it, so nothing that was decided is
+forgotten in a crash, and a member who is offline gets it later. `parts` is a bit mask over the parts of the body.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from overlay.keys import PublicKey
+from overlay.trustchain import blocks
+from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.commitment import Disclosure
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS outbox (
+    receiver INTEGER NOT NULL, block BLOB NOT NULL, parts INTEGER NOT NULL, PRIMARY KEY (receiver, block)
+) WITHOUT ROWID;
+"""
+
+ALL_PARTS = (1 << 32) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What to hand to one receiver; `receipts` names the rows that a confirmation deletes."""
+
+    blocks: tuple[HalfBlock, ...]
+    disclosures: tuple[Disclosure, ...]
+    receipts: tuple[tuple[BlockHash, int], ...]
+
+
+def post(db: sqlite3.Connection, receiver: PublicKey, block: bytes, parts: int = 0) -> None:
+    """Owe `receiver` a block and the parts of its body whose bits are set."""
+    db.execute(
+        "INSERT INTO outbox (receiver, block, parts) VALUES (?,?,?)"
+        " ON CONFLICT DO UPDATE SET parts = parts | excluded.parts",
+        (blocks.agent_id(db, receiver), block, parts),
+    )
+
+
+def receivers(db: sqlite3.Connection) -> list[PublicKey]:
+    """Everyone to whom something is owed."""
+    rows = db.execute("SELECT DISTINCT key FROM outbox JOIN agent ON agent.id = receiver")
+    return [PublicKey(key) for (key,) in rows]
+
+
+def parcel(db: sqlite3.Connection, receiver: PublicKey, limit: int) -> Parcel | None:
+    """The next at most `limit` blocks owed to `receiver`, with their disclosed parts; None when nothing is."""
+    rows = db.execute(
+        "SELECT block, parts FROM outbox WHERE receiver = (SELECT id FROM agent WHERE key = ?) LIMIT ?",
+        (receiver, limit),
+    ).fetchall()
+    found = [(blocks.by_hash(db, block), BlockHash(block), mask) for block, mask in rows]
+    if not found:
+        return None
+    disclosures = [
+        part for _, block, mask in found if mask for part in blocks.parts(db, block) if mask >> part.index & 1
+    ]
+    return Parcel(
+        tuple(block for block, _, _ in found if block),
+        tuple(disclosures),
+        tuple((block, mask) for _, block, mask in found),
+    )
+
+
+def confirm(db: sqlite3.Connection, receiver: PublicKey, parcel_: Parcel) -> None:
+    """The receiver has it: forget the rows, unless more parts were added meanwhile."""
+    db.executemany(
+        "DELETE FROM outbox WHERE receiver = ? AND block = ? AND parts = ?",
+        [(blocks.agent_id(db, receiver), block, mask) for block, mask in parcel_.receipts],
+    )

@@ -1,0 +1,134 @@
+"""SQLite under the ledger: one writer thread with group commit, readers beside it (DESIGN 3.4).
+
+A job handed to `write` runs inside a savepoint of a transaction that it may share with others; its future resolves
+only after the commit has reached the disk (WAL, synchronous=FULL). A job that raises undoes only itself; a commit
+that fails undoes them all, and nothing of them has left the machine.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
+Synchronous = Literal["FULL", "NORMAL"]
+
+# Measured on two cores: past 256 rows a commit gains nothing more, and a waiting caller is not delayed further.
+MAX_BATCH = 256
+
+
+class StorageError(Exception):
+    """The disk or the database refused; the message is for people, and nothing was stored."""
+
+
+class _Job(Generic[T]):
+    def __init__(self, work: Callable[[sqlite3.Connection], T], loop: asyncio.AbstractEventLoop) -> None:
+        self.work, self.loop = work, loop
+        self.future: asyncio.Future[T] = loop.create_future()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def run(self, db: sqlite3.Connection) -> None:
+        db.execute("SAVEPOINT job")
+        try:
+            self.result = self.work(db)
+        except Exception as error:  # handed on: the caller awaits the future
+            db.execute("ROLLBACK TO job")
+            self.error = error
+        db.execute("RELEASE job")
+
+    def settle(self, failure: StorageError | None) -> None:
+        """Called on the writer's thread: the outcome crosses to the caller's loop."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._resolve, failure or self.error)
+
+    def _resolve(self, error: BaseException | None) -> None:
+        if self.future.cancelled():
+            return
+        if error is None:
+            self.future.set_result(self.result)  # type: ignore[arg-type]
+        else:
+            self.future.set_exception(_for_people(error) if isinstance(error, sqlite3.Error) else error)
+
+
+class Store:
+    """One node's database file. Create it, `await write(...)`, read through `db`, `close()`."""
+
+    def __init__(self, path: Path, schema: Iterable[str], synchronous: Synchronous = "FULL") -> None:
+        """Open or create; raises StorageError when the file cannot be used."""
+        self.path = path
+        try:
+            self._writer_db = _connect(path, synchronous)
+            for statements in schema:
+                self._writer_db.executescript(statements)
+            self.db = _connect(path, synchronous)
+            self.db.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            raise _for_people(error, path) from error
+        self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name=f"store-{path.name}", daemon=True)
+        self._thread.start()
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on the writer's thread; returns its result once that is on disk. Raises StorageError."""
+        job = _Job(work, asyncio.get_running_loop())
+        self._jobs.put(job)  # type: ignore[arg-type]
+        return await job.future
+
+    def close(self) -> None:
+        """Finish the jobs that were handed in, then close the file."""
+        self._jobs.put(None)
+        self._thread.join()
+        self.db.close()
+        self._writer_db.close()
+
+    def _serve(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            batch, last = [first], False
+            while len(batch) < MAX_BATCH and not self._jobs.empty():
+                job = self._jobs.get()
+                if job is None:
+                    last = True
+                    break
+                batch.append(job)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Job[object]]) -> None:
+        failure: StorageError | None = None
+        try:
+            self._writer_db.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                job.run(self._writer_db)
+            self._writer_db.execute("COMMIT")
+        except sqlite3.Error as error:
+            failure = _for_people(error, self.path)
+            if self._writer_db.in_transaction:
+                self._writer_db.execute("ROLLBACK")
+        for job in batch:
+            job.settle(failure)
+
+
+def _connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {synchronous}")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA cache_size = -4000")  # 4 MB: a node shares its machine
+    return db
+
+
+def _for_people(error: sqlite3.Error, path: Path | None = None) -> StorageError:
+    where = f"{path}: " if path else ""
+    text = str(error)
+    if "full" in text:
+        return StorageError(f"{where}the disk is full; nothing was stored. Free some space and try again.")
+    if "readonly" in text or "unable to open" in text:
+        return StorageError(f"{where}the ledger file cannot be written; check the folder's permissions.")
+    if "not a database" in text or "malformed" in text:
+        return StorageError(f"{where}the ledger file is damaged; restore a backup or ask your peers for a copy.")
+    return StorageError(f"{where}the ledger file could not be used: {text}")

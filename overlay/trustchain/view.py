@@ -1,0 +1,36 @@
+"""Views: pure folds from the set of known blocks and disclosed parts to tables (DESIGN 1.4).
+
+A fold sees each block and each part exactly once, in any order, inside the transaction that stores it. It may only
+add facts whose truth does not depend on what arrived before; what needs an order takes it from a chain, at query
+time. Tables of a view can be dropped and folded anew with the same result.
+"""
+
+import sqlite3
+from typing import ClassVar, Protocol
+
+from overlay.trustchain.block import HalfBlock
+from overlay.trustchain.commitment import Disclosure
+from overlay.trustchain.statements import Anything
+
+
+class View(Protocol):
+    """One fold with tables of its own, all of whose names begin with `name` and an underscore."""
+
+    name: ClassVar[str]
+    schema: ClassVar[str]
+
+    def fold_block(self, db: sqlite3.Connection, block: HalfBlock, statement: Anything) -> None:
+        """Add what a block of ours says; foreign and malformed statements never get here."""
+
+    def fold_part(self, db: sqlite3.Connection, block: HalfBlock, part: Disclosure) -> None:
+        """Add what a disclosed part of `block` says; its commitment has been checked."""
+
+
+def drop_tables(db: sqlite3.Connection, view: View) -> None:
+    """Forget what was folded; the caller creates the schema anew."""
+    rows = db.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ? ESCAPE '\\'",
+        (f"{view.name}\\_%",),
+    )
+    for (table,) in rows.fetchall():
+        db.execute(f'DROP TABLE "{table}"')
