@@ -149,12 +149,13 @@ class Ledger:
         clock: Clock,
         random: Randomness,
         synchronous: Synchronous = "FULL",
+        tables: Sequence[str] = (),
     ) -> None:
-        """Open or create the file; raises StorageError."""
+        """Open or create the file; `tables` are what a node keeps beside the ledger. Raises StorageError."""
         self.identity, self.clock, self.random, self.views = identity, clock, random, tuple(views)
         self.listeners: list[Callable[[Changes], None]] = []
         self.signing_refusal: str | None = None
-        schema = (blocks.SCHEMA, outbox.SCHEMA, *(view.schema for view in self.views))
+        schema = (blocks.SCHEMA, outbox.SCHEMA, *(view.schema for view in self.views), *tables)
         self._store = Store(path, schema, synchronous)
 
     @property
