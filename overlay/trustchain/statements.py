@@ -12,7 +12,6 @@ from msgspec import Meta
 
 Key = Annotated[bytes, Meta(min_length=74, max_length=74)]
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
-Sha1 = Annotated[bytes, Meta(min_length=20, max_length=20)]
 Commitment = Annotated[bytes, Meta(max_length=32)]
 Name = Annotated[str, Meta(min_length=1, max_length=60)]
 Line = Annotated[str, Meta(max_length=280)]
@@ -30,9 +29,9 @@ class Statement(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
 
 
 class Media(Statement, frozen=True):
-    """Content by BitTorrent: the infohash finds it, SHA-256 of the whole file proves it, `size` is in bytes."""
+    """Content by BitTorrent: the infohash (v2) finds it, SHA-256 of the whole file proves it; `size` in bytes."""
 
-    infohash: Sha1
+    infohash: Hash
     sha256: Hash
     size: Annotated[int, Meta(ge=1, le=1 << 40)]
 
@@ -60,6 +59,13 @@ class Profile(Statement, frozen=True, tag="profile"):
     name: Name
     about: Line
     headless: bool = False
+
+
+class AnnounceSeed(Statement, frozen=True, tag="seed"):
+    """The BitTorrent peer id and port under which the signer shares content; the newest on its chain counts."""
+
+    token: Annotated[bytes, Meta(min_length=20, max_length=20)]
+    port: Annotated[int, Meta(ge=1, le=65535)]
 
 
 class FoundGroup(Statement, frozen=True, tag="group"):
@@ -156,7 +162,7 @@ class TallyUpload(Statement, frozen=True, tag="tally"):
     """The downloader's half: useful bytes received from the linked member since the tally before this one."""
 
     received: Quantity
-    infohashes: Annotated[tuple[Sha1, ...], Meta(max_length=16)]
+    infohashes: Annotated[tuple[Hash, ...], Meta(max_length=16)]
 
 
 class AgreeTally(Statement, frozen=True, tag="tally-agreed"):
@@ -166,11 +172,15 @@ class AgreeTally(Statement, frozen=True, tag="tally-agreed"):
 
 
 class RecordPayout(Statement, frozen=True, tag="payout"):
-    """An approved payment was mined in the transaction `txid` (internal byte order) at `height`."""
+    """An approved payment was mined in the transaction `txid` (as explorers write it) at `height`.
+
+    `signers` are the places in the charter of the members whose shares made the signature.
+    """
 
     proposal: Hash
     txid: Hash
     height: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
+    signers: Annotated[tuple[Small, ...], Meta(max_length=10)]
 
 
 # propose, vote, decide -----------------------------------------------------------------------------------------------
@@ -205,7 +215,7 @@ class Decide(Statement, frozen=True, tag="decision"):
     votes: Annotated[tuple[Hash, ...], Meta(max_length=10)]
 
 
-Declare = FoundCommons | AdmitMember | Profile | FoundGroup | SignCharter | HoldShare
+Declare = FoundCommons | AdmitMember | Profile | AnnounceSeed | FoundGroup | SignCharter | HoldShare
 Intent = OfferSwap
 Exchange = ProposeExchange | AgreeExchange | CancelExchange
 Attest = Witness | TallyUpload | AgreeTally | RecordPayout
