@@ -150,6 +150,15 @@ def react(tx: Transaction, proposals: Iterable[BlockHash]) -> None:
         _witness(tx, block)
 
 
+def unfinished(db: sqlite3.Connection) -> set[BlockHash]:
+    """Every exchange about which something may still have to be said: for a node that has just started."""
+    rows = db.execute(
+        "SELECT proposal FROM voucher_exchange e WHERE NOT is_offer AND NOT EXISTS"
+        " (SELECT 1 FROM voucher_witness w WHERE w.proposal = e.proposal)"
+    )
+    return {BlockHash(proposal) for (proposal,) in rows}
+
+
 def _answer(tx: Transaction, block: HalfBlock) -> None:
     """Decline what a proven cheat proposes; agree to what takes up an own offer exactly as it was made."""
     if standing(tx.db, block.hash, tx.now) is not Standing.OPEN:

@@ -70,6 +70,7 @@ class Network:
         limits = StreamLimits(connections=64, connections_per_host=48)
         self._streams = Streams(identity, self._send_quic, clock, random, self._answer, limits, commons=commons)
         self.on_peer: Callable[[PublicKey], None] = lambda _: None
+        self.on_proven: Callable[[PublicKey, Address], None] = lambda _, __: None
 
     @property
     def drops(self) -> Counter[str]:
@@ -205,7 +206,8 @@ class Network:
         self._proven.setdefault(peer, address)
         self._silent.pop(peer, None)
         self._add_candidate(peer, address)
-        if is_new:
+        if is_new and self._is_member(peer):
+            self.on_proven(peer, address)
             self.on_peer(peer)
 
     def _mark_silent(self, peer: PublicKey, address: Address) -> None:

@@ -69,11 +69,11 @@ class Sync:
         except (CallFailed, BadMessage) as error:
             log.debug("comparing with %s ended: %s", short(peer), error)
 
-    async def own_head_conflict(self, peers: list[PublicKey]) -> str | None:
-        """Ask peers for our own head; a sentence when one proves that this folder is behind, None when it is not."""
+    async def own_head(self, peers: list[PublicKey]) -> tuple[int, str | None]:
+        """Ask peers for our own head: how many answered, and a sentence when one proves that this folder is behind."""
         asked = peers[:OWN_HEAD_WITNESSES]
         answers = await asyncio.gather(*(self._ahead_of_us(peer) for peer in asked))
-        return next((answer for answer in answers if answer), None)
+        return sum(answer is not None for answer in answers), next((answer for answer in answers if answer), None)
 
     async def _run(self) -> None:
         while True:
@@ -114,20 +114,21 @@ class Sync:
         return sum(blocks.contains(self._ledger.db, block.hash) for block in new)
 
     async def _ahead_of_us(self, peer: PublicKey) -> str | None:
+        """None without an answer, an empty text when the peer knows nothing newer, else what it proves."""
         own = self._ledger.identity.public_key
         known = (blocks.head(self._ledger.db, own) or (0, b""))[0]
         try:
             async with asyncio.timeout(OWN_HEAD_PATIENCE):
                 theirs = next((h.highest for h in (await self._heads_of(peer)).heads if h.key == own), 0)
                 if theirs <= known:
-                    return None
+                    return ""
                 ask = encode(AskRange(own, theirs, theirs))
                 answer = decode(await self._network.call(peer, RANGE, ask), Range)
                 proof = [b for b in unpack_all(answer.blocks) if b.public_key == own and b.sequence_number == theirs]
         except (CallFailed, BadMessage, TimeoutError):
             return None
         if not any(block.has_valid_signature() for block in proof):
-            return None  # a claim without a signature of ours is no reason to stop
+            return ""  # a claim without a signature of ours is no reason to stop
         return (
             f"this folder ends at your statement {known}, but {short(peer)} holds your statement {theirs}: the folder"
             " is an old copy. Signing on from here would look like cheating, so this node signs nothing."

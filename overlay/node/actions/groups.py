@@ -1,0 +1,72 @@
+"""Groups, their charters and their treasury."""
+
+from overlay.dao import custody, governance
+from overlay.dao.bitcoin import address
+from overlay.dao.bitcoin.backend import BackendError
+from overlay.dao.groups import Charter, charters, host_keys, share_holders, threshold_key
+from overlay.dao.signer import script_of
+from overlay.node.actions.lookup import block_hash, find_member, name_of
+from overlay.node.actions.registry import action
+from overlay.node.node import Node
+from overlay.node.wire import Done, FoundGroup, Group, GroupId, GroupMember, Groups, Nothing
+from overlay.trustchain.statements import FoundGroup as FoundGroupStatement
+
+
+@action("group", "found")
+async def found(node: Node, ask: FoundGroup) -> Done:
+    """Write a group's charter and sign it; it stands when every member has signed it."""
+    members = tuple(find_member(node, text) for text in ask.members)
+    said = FoundGroupStatement(ask.name, ask.purpose, members, ask.approvals, ask.threshold)
+    block = await node.ledger.transact(lambda tx: governance.found_group(tx, said))
+    await sign(node, GroupId(block.hash.hex()))
+    return Done(block.hash.hex())
+
+
+@action("group", "sign")
+async def sign(node: Node, ask: GroupId) -> Done:
+    """Sign a group's charter: you accept its rules, and your node will hold a share of its treasury."""
+    group = block_hash(ask.group)
+    key = custody.host_key(node.identity, group)
+    block = await node.ledger.transact(lambda tx: governance.sign_charter(tx, group, key))
+    return Done(block.hash.hex())
+
+
+@action("group", "list", query=True)
+async def groups(node: Node, ask: Nothing) -> Groups:
+    """List the groups, who signed, what they wait for, and what their treasuries hold."""
+    return Groups(tuple([await _group(node, group) for group in charters(node.db)]))
+
+
+async def _group(node: Node, group: Charter) -> Group:
+    signed, holders = host_keys(node.db, group), share_holders(node.db, group)
+    me, online = node.identity.public_key, set(node.home.network.online())
+    key = threshold_key(node.db, group)
+    share = custody.share_of(node.db, node.identity, group) if me in group.members and key else None
+    script = script_of(share) if share else None
+    return Group(
+        id=group.id.hex(),
+        name=group.name,
+        purpose=group.purpose,
+        members=tuple(
+            GroupMember(each.hex(), name_of(node, each), each in signed, each in holders, each in online or each == me)
+            for each in group.members
+        ),
+        approvals=group.approvals,
+        threshold=group.threshold,
+        stage="ready" if key else "keys" if len(signed) == len(group.members) else "charter",
+        i_am_member=me in group.members,
+        i_have_signed=me in signed,
+        threshold_key=key.hex() if key else "",
+        address=(address.encode(script, node.config.chain) or "") if script else "",
+        network=node.config.chain.label,
+        balance=await _balance(node, script),
+    )
+
+
+async def _balance(node: Node, script: bytes | None) -> int:
+    if script is None or node.backend is None:
+        return -1
+    try:
+        return sum(coin.amount for coin in await node.backend.coins(script))
+    except BackendError:
+        return -1

@@ -1,0 +1,81 @@
+"""Who belongs, whom this member trusts and why, and who is proven to have cheated."""
+
+from overlay.economy.members import member
+from overlay.keys import PublicKey, short
+from overlay.meritrank import Explanation
+from overlay.node.actions.lookup import find_member, name_of
+from overlay.node.actions.registry import action
+from overlay.node.node import Node
+from overlay.node.wire import AskWhy, CheatProof, CheatProofs, Nothing, People, Person, Reason, ReasonStep, Why
+from overlay.trustchain import blocks
+
+
+@action("people", "list", query=True)
+async def people(node: Node, ask: Nothing) -> People:
+    """List the members with their reputation in your eyes, the most trusted first."""
+    online = set(node.home.network.online())
+    found = [_person(node, key, key in online) for key in node.home.members()]
+    return People(tuple(sorted(found, key=lambda person: (-person.score, person.name, person.public_key))))
+
+
+@action("people", "why", query=True)
+async def why(node: Node, ask: AskWhy) -> Why:
+    """Explain a member's reputation: the paths of trust that lead there, and the exchanges behind each step."""
+    key = find_member(node, ask.member)
+    explained = node.home.opinions.why(key)
+    return Why(name_of(node, key) or short(key), explained.score.value, _reasons(node, explained))
+
+
+@action("people", "cheats", query=True)
+async def cheats(node: Node, ask: Nothing) -> CheatProofs:
+    """List the members that are proven to have signed two histories, with the proofs."""
+    return CheatProofs(
+        tuple(
+            CheatProof(
+                first.public_key.hex(),
+                name_of(node, first.public_key),
+                first.sequence_number,
+                first.pack().hex(),
+                second.pack().hex(),
+            )
+            for first, second in blocks.forks(node.db)
+        )
+    )
+
+
+def _person(node: Node, key: PublicKey, online: bool) -> Person:
+    shown, me = member(node.db, key), key == node.identity.public_key
+    score = node.home.opinions.score(key)
+    rank = None if me else node.home.opinions.rank(key)
+    return Person(
+        public_key=key.hex(),
+        short=short(key),
+        name=shown.name,
+        about=shown.about,
+        headless=shown.headless,
+        me=me,
+        online=online or me,
+        proven_cheat=shown.forked,
+        score=score.value,
+        low=score.low,
+        high=score.high,
+        rank=rank.place if rank and score.value > 0 else None,
+    )
+
+
+def _reasons(node: Node, explained: Explanation) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(
+            path.share,
+            tuple(
+                ReasonStep(
+                    name_of(node, PublicKey(edge.receiver)),
+                    name_of(node, PublicKey(edge.provider)),
+                    edge.weight,
+                    tuple(block.hex() for block, _ in edge.blocks),
+                )
+                for edge in path.edges
+            ),
+        )
+        for path in explained.paths
+    )

@@ -1,0 +1,86 @@
+"""Payments that a group's members propose, vote on, and sign."""
+
+from overlay.dao import governance, treasury
+from overlay.dao.bitcoin import address
+from overlay.dao.governance import Outcome
+from overlay.dao.groups import Charter, Payment, charter, charters, payments, payouts
+from overlay.keys import PublicKey
+from overlay.node.actions.lookup import block_hash, find_member, name_of
+from overlay.node.actions.registry import NotFound, action
+from overlay.node.node import Node
+from overlay.node.wire import CastVote, Done, Nothing, Proposal, Proposals, ProposePayment, Vote
+from overlay.trustchain.statements import ProposePayment as ProposePaymentStatement
+
+MINUTE = 60_000
+
+
+@action("proposal", "pay")
+async def pay(node: Node, ask: ProposePayment) -> Done:
+    """Propose that a group pays from its treasury."""
+    if charter(node.db, block_hash(ask.group)) is None:
+        raise NotFound("this node knows no such group")
+    said = ProposePaymentStatement(
+        group=block_hash(ask.group),
+        title=ask.title,
+        reason=ask.reason,
+        payee=find_member(node, ask.payee),
+        script=address.decode(ask.address, node.config.chain),
+        amount=ask.amount,
+        fee_cap=ask.fee_cap,
+        deadline=node.clock.now() + ask.minutes * MINUTE,
+    )
+    block = await node.ledger.transact(lambda tx: governance.propose_payment(tx, said))
+    return Done(block.hash.hex())
+
+
+@action("proposal", "vote")
+async def vote(node: Node, ask: CastVote) -> Done:
+    """Vote on a proposal; the latest of your votes counts until it is decided."""
+    proposal = block_hash(ask.proposal)
+    block = await node.ledger.transact(lambda tx: governance.cast_vote(tx, proposal, ask.choice, ask.reason))
+    return Done(block.hash.hex())
+
+
+@action("proposal", "list", query=True)
+async def proposals(node: Node, ask: Nothing) -> Proposals:
+    """List the proposals of all groups, their votes, and what was paid."""
+    found = [_proposal(node, group, asked) for group in charters(node.db) for asked in payments(node.db, group)]
+    return Proposals(tuple(sorted(found, key=lambda proposal: (-proposal.deadline, proposal.id))))
+
+
+def _proposal(node: Node, group: Charter, asked: Payment) -> Proposal:
+    stands = governance.tally(node.db, group, asked, node.clock.now())
+    paid, done = payouts(node.db, group, asked.id), treasury.signed(node.db, asked.id)
+    txid = paid[0].txid.hex() if paid else done.txid if done else ""
+    signers = paid[0].signers if paid else tuple(group.members[at] for at in done.signers) if done else ()
+    me = node.identity.public_key
+    mine = [ballot.choice for ballot in stands.ballots if ballot.voter == me]
+    return Proposal(
+        id=asked.id.hex(),
+        group=group.id.hex(),
+        group_name=group.name,
+        title=asked.title,
+        reason=asked.reason,
+        proposer=asked.proposer.hex(),
+        proposer_name=name_of(node, asked.proposer),
+        payee=asked.payee.hex(),
+        payee_name=name_of(node, PublicKey(asked.payee)),
+        address=address.encode(asked.script, node.config.chain) or asked.script.hex(),
+        amount=asked.amount,
+        fee_cap=asked.fee_cap,
+        deadline=asked.deadline,
+        votes=tuple(
+            Vote(each.voter.hex(), name_of(node, each.voter), each.choice, each.reason) for each in stands.ballots
+        ),
+        yes=stands.count("yes"),
+        no=stands.count("no"),
+        abstain=stands.count("abstain"),
+        needed=stands.needed,
+        my_vote=mine[0] if mine else "",
+        i_may_vote=me in group.members and stands.outcome is Outcome.OPEN,
+        state="paid" if paid else "signed" if done else stands.outcome.value,
+        txid=txid,
+        height=paid[0].height if paid else 0,
+        signers=tuple(each.hex() for each in signers),
+        raw_tx=done.raw.hex() if done else "",
+    )

@@ -1,0 +1,195 @@
+"""Everything that runs because this node belongs to a commons, and how it reacts to what the ledger learns."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+
+from overlay.content import ContentSession
+from overlay.dao.bitcoin.backend import ChainBackend
+from overlay.dao.groups import charters
+from overlay.dao.keygen import KeyGeneration, KeygenFailed
+from overlay.dao.signer import Signer
+from overlay.dao.treasury import PaymentFailed, Treasury
+from overlay.economy import exchange
+from overlay.economy.members import Commons, member_keys
+from overlay.keys import PublicKey
+from overlay.network.courier import Courier
+from overlay.network.joining import Joining
+from overlay.network.network import Network
+from overlay.network.sync import Sync
+from overlay.node.events import EventBus
+from overlay.node.guard import SigningGuard
+from overlay.node.headlines import headlines
+from overlay.node.pictures import Pictures
+from overlay.node.reputation import Opinions
+from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.ledger import Changes, Ledger, SigningRefused, meaning
+from overlay.trustchain.statements import AgreeExchange, ProposeExchange
+from overlay.trustchain.store import StorageError
+
+log = logging.getLogger(__name__)
+
+# How often groups are looked after when nothing happens: a chain backend does not call us.
+TREASURY_SECONDS = 0.5
+CHANGES_WAITING = 1_000
+
+
+class Membership:
+    """One commons: network, sync, courier, groups, pictures, opinions. `start` after making it; `close` at the end."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        network: Network,
+        commons: Commons,
+        content: ContentSession,
+        backend: ChainBackend | None,
+        events: EventBus,
+        when_open: Callable[[], Awaitable[None]],
+        *,
+        headless: bool,
+    ) -> None:
+        """`when_open` is awaited once this node may sign."""
+        self.when_open = when_open
+        self.ledger, self.network, self.commons, self.backend, self.events = ledger, network, commons, backend, events
+        self.sync = Sync(ledger, network, self.members)
+        self.courier = Courier(ledger, network, self.sync)
+        self.joining = Joining(ledger, network, commons.charter)
+        self.keygen = KeyGeneration(ledger, network)
+        self.signer = Signer(ledger, network, backend)
+        self.treasury = Treasury(ledger, network, self.signer, backend) if backend else None
+        self.pictures = Pictures(ledger, network, content, headless, self._picture_came)
+        self.opinions = Opinions(ledger.identity.public_key, commons)
+        self._changes: asyncio.Queue[Changes] = asyncio.Queue(CHANGES_WAITING)
+        self._gossip: asyncio.Queue[HalfBlock] = asyncio.Queue(CHANGES_WAITING)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._said: dict[str, str] = {}
+
+    def members(self) -> set[PublicKey]:
+        return member_keys(self.ledger.db, self.commons.id)
+
+    def start(self, guard: SigningGuard) -> None:
+        """Begin to look after everything; the pen stays closed until `guard` opens it."""
+        self.opinions.follow(self.ledger.db)
+        self.network.on_peer = self.courier.wake
+        self.ledger.listeners.append(self._on_changes)
+        self.courier.wake_all()
+        self.sync.start()
+        self.pictures.look()
+        for work in (self._react(), self._take_gossip(), self._look_after_groups(), self._open_pen(guard)):
+            self._tasks.append(asyncio.create_task(_reported(work)))
+
+    async def close(self) -> None:
+        if self._on_changes in self.ledger.listeners:
+            self.ledger.listeners.remove(self._on_changes)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.pictures.close()
+        await self.sync.close()
+        await self.courier.close()
+        await self.network.close()
+
+    def take_gossip(self, block: HalfBlock) -> None:
+        """A block that a peer sent unasked; when too many wait it is dropped, and comes with the next heads."""
+        if not self._gossip.full():
+            self._gossip.put_nowait(block)
+
+    def _on_changes(self, changes: Changes) -> None:
+        me = self.ledger.identity.public_key
+        self.network.gossip(block for block in changes.blocks if block.public_key == me)
+        for fork in changes.forks:
+            self.network.gossip([fork.first, fork.second])
+        for receiver in changes.posted:
+            self.courier.wake(receiver)
+        if self._changes.full():
+            log.warning("more changes than this node can react to; it looks at everything again at its next start")
+            return
+        self._changes.put_nowait(changes)
+
+    async def _react(self) -> None:
+        await self._answer(exchange.unfinished(self.ledger.db))
+        while True:
+            changes = await self._changes.get()
+            await self._answer(_touched(changes))
+            if self.opinions.follow(self.ledger.db):
+                self.events.publish("people", "Reputations have changed.")
+            self.pictures.look()
+            await self.pictures.settle()
+            for topic, sentence, about in headlines(self.ledger, changes):
+                self.events.publish(topic, sentence, about)
+
+    async def _answer(self, proposals: set[BlockHash]) -> None:
+        """Do what a node does by itself about these exchanges: agree to what we offered, witness, decline cheats."""
+        if not proposals:
+            return
+        try:
+            await self.ledger.transact(lambda tx: exchange.react(tx, proposals))
+        except (SigningRefused, StorageError) as refusal:
+            log.warning("not answered now: %s", refusal)
+
+    async def _take_gossip(self) -> None:
+        while True:
+            block = await self._gossip.get()
+            for refused in await self.ledger.ingest([block]):
+                log.info("gossip: %s", refused)
+
+    async def _look_after_groups(self) -> None:
+        while True:
+            await self._generate_keys()
+            if self.treasury is not None and self.ledger.signing_refusal is None:
+                try:
+                    await self.treasury.step()
+                except PaymentFailed as failure:
+                    self._say("treasury", str(failure))
+            await self.network.clock.sleep(TREASURY_SECONDS)
+
+    async def _generate_keys(self) -> None:
+        for group in charters(self.ledger.db):
+            if self.keygen.is_due(group):
+                try:
+                    await self.keygen.coordinate(group)
+                except KeygenFailed as failure:
+                    self._say(f"keygen {group.name}", str(failure))
+
+    async def _open_pen(self, guard: SigningGuard) -> None:
+        await guard.watch(self.network, self.sync)
+        refusal = self.ledger.signing_refusal
+        self.events.publish("status", refusal or "This node may sign.")
+        if refusal is not None:
+            return
+        await self.when_open()
+        await self._answer(exchange.unfinished(self.ledger.db))
+
+    def _say(self, about: str, sentence: str) -> None:
+        """Tell the member about a difficulty, once until it changes."""
+        if self._said.get(about) != sentence:
+            self._said[about] = sentence
+            log.info("%s: %s", about, sentence)
+            self.events.publish("groups", sentence)
+
+    def _picture_came(self, infohash: str) -> None:
+        self.events.publish("content", "A picture has arrived and is being shared.", infohash)
+
+
+async def _reported(work: Coroutine[object, object, None]) -> None:
+    """Background work that ends by an error would leave a node half alive in silence: say it aloud."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        log.exception("a part of this node has stopped; restart it")
+        raise
+
+
+def _touched(changes: Changes) -> set[BlockHash]:
+    """The exchanges that a change says something about."""
+    found = {BlockHash(part.block) for part in changes.parts}
+    for block in changes.blocks:
+        said = meaning(block)
+        if isinstance(said, AgreeExchange):
+            found.add(BlockHash(said.proposal))
+        elif isinstance(said, ProposeExchange):
+            found.add(block.hash)
+    return found

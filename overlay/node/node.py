@@ -1,0 +1,240 @@
+"""One running member: its folder, ledger, content and, once it belongs to one, its commons."""
+
+import asyncio
+import logging
+import sqlite3
+from importlib import metadata
+from pathlib import Path
+
+from overlay.clock import Clock, Randomness
+from overlay.content import ContentSession, new_token
+from overlay.content.events import ContentEvent
+from overlay.content.tallies import TalliesView, seeds
+from overlay.dao import custody, policy, treasury
+from overlay.dao.bitcoin.backend import ChainBackend
+from overlay.dao.bitcoin.bitcoind import BitcoindBackend
+from overlay.dao.bitcoin.jsonrpc import CookieFile, Password
+from overlay.dao.groups import GroupsView
+from overlay.economy.holdings import HoldingsView
+from overlay.economy.members import Commons, MembersView, commons, member_keys
+from overlay.keys import PublicKey
+from overlay.meritrank.feedback import FeedbackView
+from overlay.network import joining
+from overlay.network.community import Address
+from overlay.network.invitation import Invitation
+from overlay.network.network import Network
+from overlay.network.sync import Sync
+from overlay.node.config import Config
+from overlay.node.events import EventBus
+from overlay.node.folder import DataFolder
+from overlay.node.guard import SigningGuard
+from overlay.node.membership import Membership
+from overlay.trustchain.block import HalfBlock
+from overlay.trustchain.ledger import Ledger
+from overlay.trustchain.statements import AnnounceSeed, FoundCommons, Profile
+from overlay.trustchain.view import View
+
+log = logging.getLogger(__name__)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS node_setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS node_contact (key BLOB PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL) WITHOUT ROWID;
+"""
+TABLES = (SCHEMA, joining.SCHEMA, custody.SCHEMA, policy.SCHEMA, treasury.SCHEMA)
+
+
+class AlreadyMember(Exception):
+    """A node belongs to one commons; another one needs another data folder."""
+
+
+class NoCommons(Exception):
+    """What was asked needs a commons, and this node belongs to none yet."""
+
+
+class Node:
+    """Make it with `open`; interfaces use its attributes; `close` ends everything."""
+
+    def __init__(self, folder: DataFolder, config: Config, clock: Clock, random: Randomness, *, insist: bool) -> None:
+        self.folder, self.config, self.clock, self.random = folder, config, clock, random
+        self.identity = folder.identity
+        views: list[View] = [MembersView(), HoldingsView(), FeedbackView(), TalliesView(), GroupsView()]
+        self.ledger = Ledger(folder.ledger, self.identity, views, clock, random, tables=TABLES)
+        self.guard = SigningGuard(self.ledger, folder, insist=insist)
+        self.events = EventBus(clock)
+        self.backend = _backend(config)
+        self.membership: Membership | None = None
+        self._content: ContentSession | None = None
+        self._remembering: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def open(
+        cls, path: Path, config: Config, clock: Clock, random: Randomness, *, insist: bool = False
+    ) -> "Node":
+        """Start a node on a data folder and re-enter its commons.
+
+        Raises FolderInUse, UnusableFolder, InvalidKey, StorageError, PortInUse, ListenError, FolderError.
+        """
+        node = cls(DataFolder(path, random), config, clock, random, insist=insist)
+        try:
+            await node._start()
+        except BaseException:
+            await node.close()
+            raise
+        return node
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        return self.ledger.db
+
+    @property
+    def content(self) -> ContentSession:
+        if self._content is None:
+            raise RuntimeError("the content session is made before anything can ask for it")
+        return self._content
+
+    @property
+    def home(self) -> Membership:
+        """The commons that this node belongs to; raises NoCommons."""
+        if self.membership is None:
+            raise NoCommons("this node belongs to no commons yet: found one, or join one with an invitation")
+        return self.membership
+
+    async def close(self) -> None:
+        """Stop everything, in the order in which it depends on each other."""
+        if self.membership is not None:
+            await self.membership.close()
+        await asyncio.gather(*self._remembering, return_exceptions=True)
+        if self._content is not None:
+            await self._content.close()
+        if self.backend is not None:
+            await self.backend.close()
+        self.ledger.close()
+        self.folder.close()
+
+    async def found_commons(self, name: str, purpose: str, profile: Profile) -> Commons:
+        """Found a commons and enter it as its first member. Raises AlreadyMember."""
+        self._refuse_second_commons()
+        charter = await self.ledger.append(FoundCommons(name, purpose, mib_weight=1))
+        network = self._network(charter.hash[:20])
+        await network.start(self.config.network.host, self.config.network.port)
+        return await self._settle_in(charter.hash[:20], network, profile)
+
+    async def join_commons(self, invitation: Invitation, profile: Profile) -> Commons:
+        """Join with an invitation. Raises AlreadyMember, CallFailed, BadInvitation."""
+        self._refuse_second_commons()
+        network = self._network(invitation.commons)
+        sync = Sync(self.ledger, network, lambda: {invitation.member} | member_keys(self.db, invitation.commons))
+        try:
+            await network.start(self.config.network.host, self.config.network.port)
+            for place in invitation.places:
+                network.add_contact(place, invitation.member)
+            await joining.join(invitation, self.ledger, network, sync)
+            await self._remember(invitation.member, invitation.places[0])
+        except BaseException:
+            await network.close()
+            raise
+        return await self._settle_in(invitation.commons, network, profile)
+
+    def advertised(self) -> Address:
+        """The address that invitations name."""
+        host, port = self.home.network.address
+        return (self.config.network.advertise or host, port)
+
+    async def set_value(self, name: str, value: bytes) -> None:
+        query = "INSERT INTO node_setting VALUES (?,?) ON CONFLICT DO UPDATE SET value = excluded.value"
+        await self.ledger.transact(lambda tx: tx.db.execute(query, (name, value)).rowcount)
+
+    def value(self, name: str) -> bytes | None:
+        row = self.db.execute("SELECT value FROM node_setting WHERE name = ?", (name,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    async def _start(self) -> None:
+        token = self.value("content token") or new_token(self.random).encode()
+        await self.set_value("content token", token)
+        place = self.config.content
+        self._content = await ContentSession.open(
+            self.folder.path / "content",
+            clock=self.clock,
+            token=token.decode(),
+            on_event=self._on_content,
+            host=place.host,
+            port=place.port,
+        )
+        await self._content.seed_all()
+        entered = self.value("commons")
+        if entered is None:
+            self.guard.open_alone()
+        else:
+            network = self._network(entered)
+            await network.start(self.config.network.host, self.config.network.port)
+            self._enter(entered, network)
+
+    async def _settle_in(self, commons_id: bytes, network: Network, profile: Profile) -> Commons:
+        await self.set_value("commons", commons_id)
+        entered = self._enter(commons_id, network)
+        await self.ledger.append(profile)
+        await self._announce()
+        return entered
+
+    def _enter(self, commons_id: bytes, network: Network) -> Commons:
+        found = commons(self.db, commons_id)
+        if found is None:
+            raise NoCommons("the charter of this node's commons is missing from its ledger; join again")
+        headless = self.config.node.headless
+        self.membership = Membership(
+            self.ledger, network, found, self.content, self.backend, self.events, self._announce, headless=headless
+        )
+        self.membership.start(self.guard)
+        network.on_proven = self._on_proven
+        for key, host, port in self.db.execute("SELECT key, host, port FROM node_contact").fetchall():
+            network.add_contact((host, port), PublicKey(key))
+        return found
+
+    async def _announce(self) -> None:
+        """Tell under which peer id and port we share content, where that has changed. Raises SigningRefused."""
+        mine = [seed for seed in seeds(self.db) if seed.member == self.identity.public_key]
+        token, port = self.content.token, self.content.endpoint[1]
+        if not mine or (mine[0].token, mine[0].port) != (token, port):
+            await self.ledger.append(AnnounceSeed(bytes.fromhex(token), port))
+
+    def _network(self, commons_id: bytes) -> Network:
+        return Network(self.identity, commons_id, self.clock, self.random, self._is_member, self._on_block)
+
+    def _is_member(self, key: PublicKey) -> bool:
+        return self.membership is not None and key in self.membership.members()
+
+    def _on_block(self, block: HalfBlock) -> None:
+        if self.membership is not None:
+            self.membership.take_gossip(block)
+
+    def _on_content(self, event: ContentEvent) -> None:
+        if self.membership is not None:
+            self.membership.pictures.on_event(event)
+
+    def _on_proven(self, peer: PublicKey, address: Address) -> None:
+        """Remember where a member was, for the next start."""
+        task = asyncio.get_running_loop().create_task(self._remember(peer, address))
+        self._remembering.add(task)
+        task.add_done_callback(self._remembering.discard)
+
+    async def _remember(self, peer: PublicKey, address: Address) -> None:
+        query = "INSERT OR REPLACE INTO node_contact VALUES (?,?,?)"
+        await self.ledger.transact(lambda tx: tx.db.execute(query, (peer, *address)).rowcount)
+
+    def _refuse_second_commons(self) -> None:
+        if self.membership is not None:
+            name = self.membership.commons.name
+            raise AlreadyMember(f"this node belongs to '{name}' already; use another data folder for another commons")
+
+
+def _backend(config: Config) -> ChainBackend | None:
+    wanted = config.bitcoin
+    if not wanted.rpc:
+        return None
+    login = CookieFile(Path(wanted.cookie)) if wanted.cookie else Password(wanted.user, wanted.password)
+    return BitcoindBackend(wanted.rpc, login, config.chain)
+
+
+def version() -> str:
+    """The version of this software."""
+    return metadata.version("counterfoil")

@@ -1,0 +1,117 @@
+"""Fetches the pictures of what its member holds (a headless node: of everything), and settles the bandwidth."""
+
+import asyncio
+import itertools
+import logging
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+
+from overlay.content import ContentError, ContentReceived, ContentSession, FolderError
+from overlay.content.events import ContentEvent
+from overlay.content.tallies import countersign, seeds, sign_tally, tallies
+from overlay.economy.holdings import holdings
+from overlay.economy.members import member
+from overlay.keys import PublicKey
+from overlay.network.network import Network
+from overlay.trustchain.block import BlockHash
+from overlay.trustchain.ledger import Ledger, SigningRefused
+from overlay.trustchain.statements import Media
+
+log = logging.getLogger(__name__)
+
+# Seconds for one attempt to fetch a picture; what is there by then stays, and the next attempt goes on.
+ATTEMPT_SECONDS = 30.0
+# Headless nodes alone get this long before members' own nodes are asked too.
+CARRIER_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+MAX_SOURCES = 8
+# Pictures of one attempt at a time: a newcomer to a large commons does not start a thousand downloads.
+MAX_AT_ONCE = 8
+
+
+class Pictures:
+    """One per node that belongs to a commons."""
+
+    def __init__(
+        self, ledger: Ledger, network: Network, content: ContentSession, headless: bool, tell: Callable[[str], None]
+    ) -> None:
+        """`tell` takes the infohash of each picture that has come."""
+        self._ledger, self._network, self._content = ledger, network, content
+        self._headless, self._tell = headless, tell
+        self._fetching: dict[bytes, asyncio.Task[None]] = {}
+        self._settling = asyncio.Lock()
+
+    def look(self) -> None:
+        """Start to fetch what is wanted and not here. Call it when the ledger has changed."""
+        for media in wanted(self._ledger.db, self._ledger.identity.public_key, self._headless):
+            here = self._content.status(media.infohash.hex()).path is not None
+            if not here and media.infohash not in self._fetching and len(self._fetching) < MAX_AT_ONCE:
+                task = asyncio.create_task(self._fetch(media))
+                self._fetching[media.infohash] = task
+                task.add_done_callback(partial(self._forget, media.infohash))
+
+    def on_event(self, event: ContentEvent) -> None:
+        """What the content session tells."""
+        if isinstance(event, ContentReceived):
+            self._tell(event.infohash)
+
+    async def settle(self) -> None:
+        """Sign for what was received from each member, and countersign what others signed for us."""
+        members = {seed.token: seed.member for seed in seeds(self._ledger.db)}
+        received = {members[token]: total for token, total in self._content.received().items() if token in members}
+        me = self._ledger.identity.public_key
+        async with self._settling:
+            try:
+                for uploader, total in sorted(received.items()):
+                    if uploader != me:
+                        await self._ledger.transact(lambda tx, who=uploader, sum_=total: sign_tally(tx, who, sum_, ()))  # type: ignore[misc]
+                for tally in tallies(self._ledger.db):
+                    if tally.uploader == me and not tally.agreed:
+                        await self._ledger.transact(lambda tx, id_=tally.id: countersign(tx, id_))  # type: ignore[misc]
+            except SigningRefused as refusal:
+                log.info("bandwidth is settled later: %s", refusal)
+
+    async def close(self) -> None:
+        tasks = list(self._fetching.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget(self, infohash: bytes, _: asyncio.Task[None]) -> None:
+        self._fetching.pop(infohash, None)
+
+    async def _fetch(self, media: Media) -> None:
+        """Ask the carriers alone first: they are there for it, and members' own devices are spared."""
+        for attempt in itertools.count():
+            carriers, others = self._sources()
+            sources = carriers if carriers and attempt == 0 else [*carriers, *others]
+            patience = CARRIER_SECONDS if sources == carriers else ATTEMPT_SECONDS
+            if sources and await self._attempt(media, sources[:MAX_SOURCES], patience):
+                await self.settle()
+                return
+            await self._network.clock.sleep(RETRY_SECONDS)
+
+    async def _attempt(self, media: Media, sources: list[tuple[str, int]], patience: float) -> bool:
+        try:
+            await self._content.fetch(media.infohash.hex(), media.sha256.hex(), media.size, sources, timeout=patience)
+        except (ContentError, FolderError) as error:
+            log.info("a picture has not come yet: %s", error)
+            return False
+        return True
+
+    def _sources(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+        """Where members that are reachable share content: headless carriers, and the others."""
+        places, carriers, others = self._network.addresses(), [], []
+        for seed in seeds(self._ledger.db):
+            if seed.member in places:
+                found = carriers if member(self._ledger.db, seed.member).headless else others
+                found.append((places[seed.member][0], seed.port))
+        return carriers, others
+
+
+def wanted(db: sqlite3.Connection, me: PublicKey, headless: bool) -> list[Media]:
+    """The pictures of vouchers that this member has ever held, or of all."""
+    rows = db.execute("SELECT id, infohash, sha256, size FROM voucher_mint WHERE infohash IS NOT NULL ORDER BY id")
+    held = {each.voucher for each in holdings(db, me)}
+    return [Media(infohash, sha256, size) for id_, infohash, sha256, size in rows if headless or BlockHash(id_) in held]
