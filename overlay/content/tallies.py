@@ -76,6 +76,13 @@ def seeds(db: sqlite3.Connection) -> list[Seed]:
     return [newest[member] for member in sorted(newest)]
 
 
+def announce(tx: Transaction, token: str, port: int) -> None:
+    """Sign where we share content, unless that is what we said last."""
+    mine = [seed for seed in seeds(tx.db) if seed.member == tx.identity.public_key]
+    if mine != [Seed(tx.identity.public_key, token, port)]:
+        tx.append(AnnounceSeed(bytes.fromhex(token), port))
+
+
 def tallies(db: sqlite3.Connection) -> list[Tally]:
     """All tallies that this node knows, by id."""
     rows = db.execute(

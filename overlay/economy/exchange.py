@@ -286,6 +286,11 @@ def _refuse_strangers(tx: Transaction, to: PublicKey) -> None:
         raise Refused(f"{short(to)} is proven to have signed two histories; nothing is exchanged with that key")
 
 
+def can_be_judged(db: sqlite3.Connection, proposal: BlockHash) -> bool:
+    """Whether all terms of a proposal or offer have arrived, with what proves that its legs are backed."""
+    return _is_complete(db, proposal) and all(is_whole(db, proposal, leg.position) for leg in legs_of(db, proposal))
+
+
 def _is_complete(db: sqlite3.Connection, block: BlockHash) -> bool:
     parts = blocks.parts(db, block)
     return bool(parts) and len(parts) == parts[0].count

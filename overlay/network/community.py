@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ipv8.community import Community, CommunitySettings
 from ipv8.keyvault.crypto import default_eccrypto
-from ipv8.messaging.interfaces.udp.endpoint import UDPEndpoint
+from ipv8.messaging.interfaces.udp.endpoint import UDPEndpoint, UDPv4Address
 from ipv8.peer import Peer
 from ipv8.peerdiscovery.network import Network as Introductions
 
@@ -19,6 +19,7 @@ from overlay.keys import Identity, PublicKey
 Address = tuple[str, int]
 Receiver = Callable[[Address, bytes], None]
 
+ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not bound to
 PREFIX_BYTES = 22
 QUIC_MESSAGE = 1
 BLOCK_MESSAGE = 2
@@ -94,6 +95,9 @@ class Carrier:
         self._settings.endpoint = endpoint
         self._settings.my_peer.address = bound
         self._community = CommonsCommunity(self._settings)
+        if host != ANY_HOST:
+            # A socket bound to one address is reached there only; IPv8 would tell others the machine's LAN address.
+            self._community.my_estimated_lan = self._community.my_estimated_wan = UDPv4Address(*bound)
         return (bound[0], bound[1])
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from overlay.clock import Clock, Randomness
 from overlay.content import ContentSession, new_token
 from overlay.content.events import ContentEvent
-from overlay.content.tallies import TalliesView, seeds
+from overlay.content.tallies import TalliesView, announce
 from overlay.dao import custody, policy, treasury
 from overlay.dao.bitcoin.backend import ChainBackend
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
@@ -31,7 +31,7 @@ from overlay.node.guard import SigningGuard
 from overlay.node.membership import Membership
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.ledger import Ledger
-from overlay.trustchain.statements import AnnounceSeed, FoundCommons, Profile
+from overlay.trustchain.statements import FoundCommons, Profile
 from overlay.trustchain.view import View
 
 log = logging.getLogger(__name__)
@@ -192,10 +192,8 @@ class Node:
 
     async def _announce(self) -> None:
         """Tell under which peer id and port we share content, where that has changed. Raises SigningRefused."""
-        mine = [seed for seed in seeds(self.db) if seed.member == self.identity.public_key]
         token, port = self.content.token, self.content.endpoint[1]
-        if not mine or (mine[0].token, mine[0].port) != (token, port):
-            await self.ledger.append(AnnounceSeed(bytes.fromhex(token), port))
+        await self.ledger.transact(lambda tx: announce(tx, token, port))
 
     def _network(self, commons_id: bytes) -> Network:
         return Network(self.identity, commons_id, self.clock, self.random, self._is_member, self._on_block)

@@ -102,7 +102,9 @@ class Pictures:
 
     def _sources(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
         """Where members that are reachable share content: headless carriers, and the others."""
-        places, carriers, others = self._network.addresses(), [], []
+        places = self._network.addresses()
+        carriers: list[tuple[str, int]] = []
+        others: list[tuple[str, int]] = []
         for seed in seeds(self._ledger.db):
             if seed.member in places:
                 found = carriers if member(self._ledger.db, seed.member).headless else others

@@ -99,6 +99,7 @@ def _model(node: Node, row: _Row) -> ExchangeModel:
     agreement = agreement_of(node.db, row.proposal)
     parts = _parts(node, row.proposal)
     legs = legs_of(node.db, row.proposal)
+    mine = row.counterparty == node.identity.public_key
     return ExchangeModel(
         id=row.proposal.hex(),
         agreement=agreement[0].hex() if agreement else "",
@@ -114,7 +115,7 @@ def _model(node: Node, row: _Row) -> ExchangeModel:
         standing=stands.value,
         waiting_for=_waiting_for(node, row, stands, legs),
         reason=_reason(node, row.proposal),
-        to_answer=stands is Standing.OPEN and row.counterparty == node.identity.public_key,
+        to_answer=stands is Standing.OPEN and mine and exchange.can_be_judged(node.db, row.proposal),
         valid_until=row.valid_until,
         timestamp=row.timestamp,
     )
