@@ -62,6 +62,7 @@ class Network:
         self._services: dict[str, tuple[Service, bool]] = {}
         self._proven: dict[PublicKey, Address] = {}
         self._candidates: dict[PublicKey, list[Address]] = {}
+        self._greeted: dict[PublicKey, Address] = {}
         self._silent: dict[PublicKey, float] = {}
         self._contacts: set[Address] = set()
         self._walker: asyncio.Task[None] | None = None
@@ -202,15 +203,17 @@ class Network:
         return proven + [each for each in self._candidates.get(peer, []) if each not in proven]
 
     def _mark_proven(self, peer: PublicKey, address: Address) -> None:
-        is_new = peer not in self._proven
-        self._proven.setdefault(peer, address)
+        """A QUIC handshake has shown that `peer` is at `address`. A newcomer is proven before it is a member."""
+        proven = self._proven.setdefault(peer, address)
         self._silent.pop(peer, None)
         self._add_candidate(peer, address)
-        if is_new and self._is_member(peer):
-            self.on_proven(peer, address)
+        if self._greeted.get(peer) != proven and self._is_member(peer):
+            self._greeted[peer] = proven
+            self.on_proven(peer, proven)
             self.on_peer(peer)
 
     def _mark_silent(self, peer: PublicKey, address: Address) -> None:
         self._silent[peer] = self.clock.monotonic()
         if self._proven.get(peer) == address:
             del self._proven[peer]
+            self._greeted.pop(peer, None)

@@ -87,7 +87,7 @@ def start(town: Town) -> None:
 def start_node(town: Town, name: str, *flags: str) -> None:
     cookie = str(town.bitcoin.cookie)
     bitcoin = ("--bitcoin-rpc", town.bitcoin.url, "--bitcoin-cookie", cookie)
-    folder = town.processes.start(name, "node", "--host", "127.0.0.1", *bitcoin, *flags)
+    folder = town.processes.start(name, "node", "--host", "127.0.0.1", "--log", "info", *bitcoin, *flags)
     town.members.setdefault(name, Member(name, folder))
 
 
