@@ -80,7 +80,3 @@ def _configure_log(level: str) -> None:
 
 for group in action_groups():
     main.add_command(group)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from overlay.node.actions import ACTIONS, Action
+from overlay.node.actions import ACTIONS, Action, BadRequest
 from overlay.node.config import RestSection
 from overlay.node.node import Node
 from overlay.node.openapi import document
@@ -111,12 +111,15 @@ class Rest:
 
 
 async def _ask(action: Action, request: web.Request) -> Ask:
-    """Decode what is asked: the query of a GET, the JSON body of a POST. Raises msgspec errors."""
-    if action.query:
-        if len(request.query_string) > MAX_QUERY_BYTES:
-            raise msgspec.ValidationError(f"a query has at most {MAX_QUERY_BYTES} bytes")
-        return msgspec.convert(dict(request.query), action.ask, strict=False)
-    return msgspec.json.decode(await request.read() or b"{}", type=action.ask)
+    """Decode what is asked: the query of a GET, the JSON body of a POST. Raises BadRequest."""
+    if len(request.query_string) > MAX_QUERY_BYTES:
+        raise BadRequest(f"a query has at most {MAX_QUERY_BYTES} bytes")
+    try:
+        if action.query:
+            return msgspec.convert(dict(request.query), action.ask, strict=False)
+        return msgspec.json.decode(await request.read() or b"{}", type=action.ask)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"this request is malformed: {error}") from error
 
 
 @web.middleware

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from overlay.clock import SystemClock, SystemRandomness
@@ -79,9 +80,10 @@ def run_tui(folder: Path) -> int:
     found = running_node(folder)
     if found is None:
         return _failed(f"no node runs on {folder}: start one with `counterfoil --data {folder} node`")
+    installed = metadata.entry_points(group="counterfoil.interfaces", name="tui")
     try:
-        from tui.app import run
-    except ImportError as error:
+        run = next(iter(installed)).load()
+    except (StopIteration, ImportError) as error:
         return _failed(f"the terminal interface is not installed: {error}")
     run(*found)
     return 0

@@ -36,6 +36,8 @@ class _Job(Generic[T]):
         try:
             self.result = self.work(db)
         except Exception as error:  # handed on: the caller awaits the future
+            if not db.in_transaction:
+                raise  # a full disk: SQLite has undone the whole transaction, with the jobs before this one
             db.execute("ROLLBACK TO job")
             self.error = error
         db.execute("RELEASE job")

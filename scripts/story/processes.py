@@ -30,7 +30,7 @@ class Processes:
     def start(self, name: str, *arguments: str) -> Path:
         """Start `counterfoil --data FOLDER/name ...`; returns its data folder."""
         return self._spawn(
-            name, [sys.executable, "-m", "overlay.node.cli", "--data", str(self.folder / name), *arguments]
+            name, [sys.executable, "-m", "overlay.node.entry", "--data", str(self.folder / name), *arguments]
         )
 
     def start_cheat(self, name: str) -> Path:
