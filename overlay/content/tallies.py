@@ -8,12 +8,18 @@ import sqlite3
 from dataclasses import dataclass
 from typing import ClassVar
 
+from overlay.content.bandwidth import token_of
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Transaction
 from overlay.trustchain.statements import AgreeTally, AnnounceSeed, Anything, TallyUpload
+
+# What this node counted itself: no view, but its own memory, kept beside the ledger.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS carried_bytes (downloader BLOB PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,8 @@ class TalliesView:
     name: ClassVar[str] = "content"
     schema: ClassVar[str] = """
     CREATE TABLE IF NOT EXISTS content_seed (
-        member BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB NOT NULL, token BLOB NOT NULL,
-        port INTEGER NOT NULL, PRIMARY KEY (member, sequence, block)) WITHOUT ROWID;
+        member BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB NOT NULL, port INTEGER NOT NULL,
+        PRIMARY KEY (member, sequence, block)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS content_tally (
         id BLOB PRIMARY KEY, downloader BLOB NOT NULL, sequence INTEGER NOT NULL, uploader BLOB NOT NULL,
         received INTEGER NOT NULL) WITHOUT ROWID;
@@ -55,9 +61,9 @@ class TalliesView:
 
     def fold_block(self, db: sqlite3.Connection, block: HalfBlock, statement: Anything) -> None:
         match statement:
-            case AnnounceSeed(token=token, port=port):
-                row = (block.public_key, block.sequence_number, block.hash, token, port)
-                db.execute("INSERT INTO content_seed VALUES (?,?,?,?,?)", row)
+            case AnnounceSeed(port=port):
+                row = (block.public_key, block.sequence_number, block.hash, port)
+                db.execute("INSERT INTO content_seed VALUES (?,?,?,?)", row)
             case TallyUpload(received=received) if not block.is_agreement:
                 tally = (block.hash, block.public_key, block.sequence_number, block.link_public_key, received)
                 db.execute("INSERT INTO content_tally VALUES (?,?,?,?,?)", tally)
@@ -71,16 +77,16 @@ class TalliesView:
 
 def seeds(db: sqlite3.Connection) -> list[Seed]:
     """The newest announcement of each member."""
-    rows = db.execute("SELECT member, token, port FROM content_seed ORDER BY sequence, block")
-    newest = {member: Seed(PublicKey(member), token.hex(), port) for member, token, port in rows}
+    rows = db.execute("SELECT member, port FROM content_seed ORDER BY sequence, block")
+    newest = {member: Seed(PublicKey(member), token_of(PublicKey(member)), port) for member, port in rows}
     return [newest[member] for member in sorted(newest)]
 
 
-def announce(tx: Transaction, token: str, port: int) -> None:
+def announce(tx: Transaction, port: int) -> None:
     """Sign where we share content, unless that is what we said last."""
     mine = [seed for seed in seeds(tx.db) if seed.member == tx.identity.public_key]
-    if mine != [Seed(tx.identity.public_key, token, port)]:
-        tx.append(AnnounceSeed(bytes.fromhex(token), port))
+    if [seed.port for seed in mine] != [port]:
+        tx.append(AnnounceSeed(port))
 
 
 def tallies(db: sqlite3.Connection) -> list[Tally]:
@@ -107,10 +113,28 @@ def sign_tally(tx: Transaction, uploader: PublicKey, total: int, infohashes: tup
         tx.post(uploader, block.hash)
 
 
+def record_sent(tx: Transaction, downloader: PublicKey, count: int) -> None:
+    """Add to what this node knows that it has sent to a member, over all its runs."""
+    tx.db.execute(
+        "INSERT INTO carried_bytes VALUES (?,?) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
+        (downloader, count),
+    )
+
+
 def countersign(tx: Transaction, tally: BlockHash) -> None:
-    """Agree, once, to a tally that names us as its uploader."""
-    block = blocks.by_hash(tx.db, tally)
-    known = {each.id for each in tallies(tx.db) if not each.agreed and each.uploader == tx.identity.public_key}
-    if block is not None and tally in known:
+    """Agree, once, to a tally that names us as its uploader, as far as we know that we sent so much."""
+    block, me = blocks.by_hash(tx.db, tally), tx.identity.public_key
+    mine = [each for each in tallies(tx.db) if each.uploader == me]
+    claim = next((each for each in mine if each.id == tally and not each.agreed), None)
+    if block is None or claim is None:
+        return
+    before = sum(each.received for each in mine if each.agreed and each.downloader == claim.downloader)
+    if before + claim.received <= sent_to(tx.db, claim.downloader):
         agreed = tx.append(AgreeTally(tally), link=block)
         tx.post(block.public_key, agreed.hash)
+
+
+def sent_to(db: sqlite3.Connection, downloader: PublicKey) -> int:
+    """The bytes that this node knows to have sent to a member."""
+    row = db.execute("SELECT bytes FROM carried_bytes WHERE downloader = ?", (downloader,)).fetchone()
+    return int(row[0]) if row else 0

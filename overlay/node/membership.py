@@ -11,7 +11,9 @@ from overlay.dao.keygen import KeyGeneration, KeygenFailed
 from overlay.dao.signer import Signer
 from overlay.dao.treasury import PaymentFailed, Treasury
 from overlay.economy import exchange
+from overlay.economy.exchange import Refused
 from overlay.economy.members import Commons, member_keys
+from overlay.economy.provenance import TooLongAHistory
 from overlay.keys import PublicKey
 from overlay.network.courier import Courier
 from overlay.network.joining import Joining
@@ -23,14 +25,14 @@ from overlay.node.headlines import headlines
 from overlay.node.pictures import Pictures
 from overlay.node.reputation import Opinions
 from overlay.trustchain.block import BlockHash, HalfBlock
-from overlay.trustchain.ledger import Changes, Ledger, SigningRefused, meaning
+from overlay.trustchain.ledger import Changes, Ledger, SigningRefused, StatementTooLong, meaning
 from overlay.trustchain.statements import AgreeExchange, ProposeExchange
 from overlay.trustchain.store import StorageError
 
 log = logging.getLogger(__name__)
 
-# How often groups are looked after when nothing happens: a chain backend does not call us.
-TREASURY_SECONDS = 0.5
+# How often to look after what announces nothing.
+LOOK_SECONDS = 0.5
 CHANGES_WAITING = 1_000
 
 
@@ -76,7 +78,7 @@ class Membership:
         self.courier.wake_all()
         self.sync.start()
         self.pictures.look()
-        for work in (self._react(), self._take_gossip(), self._look_after_groups(), self._open_pen(guard)):
+        for work in (self._react(), self._take_gossip(), self._look_after(), self._open_pen(guard)):
             self._tasks.append(asyncio.create_task(_reported(work)))
 
     async def close(self) -> None:
@@ -111,45 +113,65 @@ class Membership:
         await self._answer(exchange.unfinished(self.ledger.db))
         while True:
             changes = await self._changes.get()
-            await self._answer(_touched(changes))
-            if self.opinions.follow(self.ledger.db):
-                self.events.publish("people", "Reputations have changed.")
-            self.pictures.look()
-            await self.pictures.settle()
-            for topic, sentence, about in headlines(self.ledger, changes):
-                self.events.publish(topic, sentence, about)
+            try:
+                await self._respond(changes)
+            except StorageError as error:
+                self._say("storage", str(error))
+
+    async def _respond(self, changes: Changes) -> None:
+        await self._answer(_touched(changes))
+        if self.opinions.follow(self.ledger.db):
+            self.events.publish("people", "Reputations have changed.")
+        self.pictures.look()
+        for topic, sentence, about in headlines(self.ledger, changes):
+            self.events.publish(topic, sentence, about)
 
     async def _answer(self, proposals: set[BlockHash]) -> None:
-        """Do what a node does by itself about these exchanges: agree to what we offered, witness, decline cheats."""
-        if not proposals:
-            return
-        try:
-            await self.ledger.transact(lambda tx: exchange.react(tx, proposals))
-        except (SigningRefused, StorageError) as refusal:
-            log.warning("not answered now: %s", refusal)
+        """Do what a node does by itself about these exchanges: agree to what we offered, witness, decline cheats.
+
+        One at a time: what somebody has made unanswerable does not keep the others waiting.
+        """
+        for proposal in sorted(proposals):
+            try:
+                await self.ledger.transact(lambda tx, one=proposal: exchange.react(tx, {one}))  # type: ignore[misc]
+            except (SigningRefused, StorageError, Refused, TooLongAHistory, StatementTooLong) as refusal:
+                log.warning("exchange %s is not answered now: %s", proposal.hex()[:10], refusal)
 
     async def _take_gossip(self) -> None:
         while True:
             block = await self._gossip.get()
-            for refused in await self.ledger.ingest([block]):
-                log.info("gossip: %s", refused)
+            try:
+                refused = await self.ledger.ingest([block])
+            except StorageError as error:
+                self._say("storage", str(error))
+                continue
+            for each in refused:
+                log.info("gossip: %s", each)
 
-    async def _look_after_groups(self) -> None:
+    async def _look_after(self) -> None:
+        """What nobody announces: a chain backend that sees a block, a session that has counted more bytes."""
         while True:
             await self._generate_keys()
+            await self._settle_bandwidth()
             if self.treasury is not None and self.ledger.signing_refusal is None:
                 try:
                     await self.treasury.step()
-                except PaymentFailed as failure:
+                except (PaymentFailed, StorageError) as failure:
                     self._say("treasury", str(failure))
-            await self.network.clock.sleep(TREASURY_SECONDS)
+            await self.network.clock.sleep(LOOK_SECONDS)
+
+    async def _settle_bandwidth(self) -> None:
+        try:
+            await self.pictures.settle()
+        except StorageError as error:
+            self._say("storage", str(error))
 
     async def _generate_keys(self) -> None:
         for group in charters(self.ledger.db):
             if self.keygen.is_due(group):
                 try:
                     await self.keygen.coordinate(group)
-                except KeygenFailed as failure:
+                except (KeygenFailed, StorageError) as failure:
                     self._say(f"keygen {group.name}", str(failure))
 
     async def _open_pen(self, guard: SigningGuard) -> None:

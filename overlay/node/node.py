@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from overlay.clock import Clock, Randomness
-from overlay.content import ContentSession, new_token
+from overlay.content import ContentSession, tallies, token_of
 from overlay.content.events import ContentEvent
 from overlay.content.tallies import TalliesView, announce
 from overlay.dao import custody, policy, treasury
@@ -40,7 +40,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS node_setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node_contact (key BLOB PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL) WITHOUT ROWID;
 """
-TABLES = (SCHEMA, joining.SCHEMA, custody.SCHEMA, policy.SCHEMA, treasury.SCHEMA)
+TABLES = (SCHEMA, tallies.SCHEMA, joining.SCHEMA, custody.SCHEMA, policy.SCHEMA, treasury.SCHEMA)
 
 
 class AlreadyMember(Exception):
@@ -149,13 +149,11 @@ class Node:
         return bytes(row[0]) if row else None
 
     async def _start(self) -> None:
-        token = self.value("content token") or new_token(self.random).encode()
-        await self.set_value("content token", token)
         place = self.config.content
         self._content = await ContentSession.open(
             self.folder.path / "content",
             clock=self.clock,
-            token=token.decode(),
+            token=token_of(self.identity.public_key),
             on_event=self._on_content,
             host=place.host,
             port=place.port,
@@ -192,8 +190,8 @@ class Node:
 
     async def _announce(self) -> None:
         """Tell under which peer id and port we share content, where that has changed. Raises SigningRefused."""
-        token, port = self.content.token, self.content.endpoint[1]
-        await self.ledger.transact(lambda tx: announce(tx, token, port))
+        port = self.content.endpoint[1]
+        await self.ledger.transact(lambda tx: announce(tx, port))
 
     def _network(self, commons_id: bytes) -> Network:
         return Network(self.identity, commons_id, self.clock, self.random, self._is_member, self._on_block)

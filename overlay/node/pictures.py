@@ -9,13 +9,13 @@ from functools import partial
 
 from overlay.content import ContentError, ContentReceived, ContentSession, FolderError
 from overlay.content.events import ContentEvent
-from overlay.content.tallies import countersign, seeds, sign_tally, tallies
+from overlay.content.tallies import countersign, record_sent, seeds, sign_tally, tallies
 from overlay.economy.holdings import holdings
 from overlay.economy.members import member
 from overlay.keys import PublicKey
 from overlay.network.network import Network
 from overlay.trustchain.block import BlockHash
-from overlay.trustchain.ledger import Ledger, SigningRefused
+from overlay.trustchain.ledger import Ledger, SigningRefused, Transaction
 from overlay.trustchain.statements import Media
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Pictures:
         self._ledger, self._network, self._content = ledger, network, content
         self._headless, self._tell = headless, tell
         self._fetching: dict[bytes, asyncio.Task[None]] = {}
+        self._counted: tuple[dict[PublicKey, int], dict[PublicKey, int]] = ({}, {})
         self._settling = asyncio.Lock()
 
     def look(self) -> None:
@@ -57,20 +58,23 @@ class Pictures:
             self._tell(event.infohash)
 
     async def settle(self) -> None:
-        """Sign for what was received from each member, and countersign what others signed for us."""
+        """Sign for what was received from each member, and countersign what others say, as far as we sent it."""
         members = {seed.token: seed.member for seed in seeds(self._ledger.db)}
-        received = {members[token]: total for token, total in self._content.received().items() if token in members}
-        me = self._ledger.identity.public_key
         async with self._settling:
+            counted = (_by_member(self._content.sent(), members), _by_member(self._content.received(), members))
+            if counted == self._counted and not self._has_claims():
+                return
+            sent, received = counted
             try:
-                for uploader, total in sorted(received.items()):
-                    if uploader != me:
-                        await self._ledger.transact(lambda tx, who=uploader, sum_=total: sign_tally(tx, who, sum_, ()))  # type: ignore[misc]
-                for tally in tallies(self._ledger.db):
-                    if tally.uploader == me and not tally.agreed:
-                        await self._ledger.transact(lambda tx, id_=tally.id: countersign(tx, id_))  # type: ignore[misc]
+                await self._ledger.transact(lambda tx: _settle(tx, sent, self._counted[0], received))
             except SigningRefused as refusal:
                 log.info("bandwidth is settled later: %s", refusal)
+                return
+            self._counted = counted
+
+    def _has_claims(self) -> bool:
+        me = self._ledger.identity.public_key
+        return any(tally.uploader == me and not tally.agreed for tally in tallies(self._ledger.db))
 
     async def close(self) -> None:
         tasks = list(self._fetching.values())
@@ -117,3 +121,21 @@ def wanted(db: sqlite3.Connection, me: PublicKey, headless: bool) -> list[Media]
     rows = db.execute("SELECT id, infohash, sha256, size FROM voucher_mint WHERE infohash IS NOT NULL ORDER BY id")
     held = {each.voucher for each in holdings(db, me)}
     return [Media(infohash, sha256, size) for id_, infohash, sha256, size in rows if headless or BlockHash(id_) in held]
+
+
+def _by_member(counted: dict[str, int], members: dict[str, PublicKey]) -> dict[PublicKey, int]:
+    return {members[token]: total for token, total in counted.items() if token in members}
+
+
+def _settle(
+    tx: Transaction, sent: dict[PublicKey, int], sent_before: dict[PublicKey, int], received: dict[PublicKey, int]
+) -> None:
+    me = tx.identity.public_key
+    for downloader, total in sorted(sent.items()):
+        record_sent(tx, downloader, total - sent_before.get(downloader, 0))
+    for uploader, total in sorted(received.items()):
+        if uploader != me:
+            sign_tally(tx, uploader, total, ())
+    for tally in tallies(tx.db):
+        if tally.uploader == me and not tally.agreed:
+            countersign(tx, tally.id)

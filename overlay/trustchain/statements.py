@@ -62,9 +62,11 @@ class Profile(Statement, frozen=True, tag="profile"):
 
 
 class AnnounceSeed(Statement, frozen=True, tag="seed"):
-    """The BitTorrent peer id and port under which the signer shares content; the newest on its chain counts."""
+    """The port at which the signer shares content; the newest on its chain counts.
 
-    token: Annotated[bytes, Meta(min_length=20, max_length=20)]
+    The BitTorrent peer id follows from the signer's key, so nobody can announce another's and collect its merit.
+    """
+
     port: Annotated[int, Meta(ge=1, le=65535)]
 
 

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from overlay.content.tallies import TalliesView, announce, countersign, seeds, sign_tally, tallies
+from overlay.content import token_of
+from overlay.content.tallies import SCHEMA, TalliesView, announce, countersign, record_sent, seeds, sign_tally, tallies
 from overlay.keys import Identity
 from overlay.trustchain import outbox
 from overlay.trustchain.ledger import Ledger
 from tests.town import HandClock, SeededRandomness
 
 BAKER, CARRIER = (Identity.from_seed(bytes([number]) * 64) for number in (1, 2))
-TOKEN = "ab" * 20
 
 
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[tuple[Ledger, Ledger]]:
     made = [
-        Ledger(tmp_path / f"{at}.db", who, [TalliesView()], HandClock(), SeededRandomness(str(at)))
+        Ledger(tmp_path / f"{at}.db", who, [TalliesView()], HandClock(), SeededRandomness(str(at)), tables=[SCHEMA])
         for at, who in enumerate((BAKER, CARRIER))
     ]
     yield made[0], made[1]
@@ -46,11 +46,26 @@ async def test_the_uploader_agrees_once_and_both_see_it(pair: tuple[Ledger, Ledg
     await carry(baker, carrier)
     (tally,) = tallies(carrier.db)
     assert not tally.agreed
+    await carrier.transact(lambda tx: record_sent(tx, BAKER.public_key, 100))
     for _ in range(2):
         await carrier.transact(lambda tx: countersign(tx, tally.id))
     assert carrier.db.execute("SELECT count(*) FROM block").fetchone() == (2,)
     await carry(carrier, baker)
     assert [each.agreed for each in tallies(baker.db)] == [True]
+
+
+async def test_a_claim_of_more_than_was_sent_is_not_countersigned(pair: tuple[Ledger, Ledger]) -> None:
+    baker, carrier = pair
+    await baker.transact(lambda tx: sign_tally(tx, CARRIER.public_key, 101, ()))
+    await carry(baker, carrier)
+    (tally,) = tallies(carrier.db)
+    await carrier.transact(lambda tx: record_sent(tx, BAKER.public_key, 60))
+    await carrier.transact(lambda tx: record_sent(tx, BAKER.public_key, 40))
+    await carrier.transact(lambda tx: countersign(tx, tally.id))
+    assert [each.agreed for each in tallies(carrier.db)] == [False]
+    await carrier.transact(lambda tx: record_sent(tx, BAKER.public_key, 1))
+    await carrier.transact(lambda tx: countersign(tx, tally.id))
+    assert [each.agreed for each in tallies(carrier.db)] == [True]
 
 
 async def test_nobody_countersigns_what_names_another_uploader(pair: tuple[Ledger, Ledger]) -> None:
@@ -65,6 +80,6 @@ async def test_nobody_countersigns_what_names_another_uploader(pair: tuple[Ledge
 async def test_an_announcement_is_signed_when_it_changes_and_the_newest_counts(pair: tuple[Ledger, Ledger]) -> None:
     baker, _ = pair
     for port in (7000, 7000, 7001):
-        await baker.transact(lambda tx, port=port: announce(tx, TOKEN, port))  # type: ignore[misc]
+        await baker.transact(lambda tx, port=port: announce(tx, port))  # type: ignore[misc]
     assert baker.db.execute("SELECT count(*) FROM block").fetchone() == (2,)
-    assert [(seed.token, seed.port) for seed in seeds(baker.db)] == [(TOKEN, 7001)]
+    assert [(seed.token, seed.port) for seed in seeds(baker.db)] == [(token_of(BAKER.public_key), 7001)]
