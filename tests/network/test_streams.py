@@ -1,0 +1,504 @@
+"""Requests and answers between honest members, on a good line, a bad line and real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+
+from overlay.keys import PublicKey
+from overlay.network.quic_errors import (
+    FIRST_FREE_CODE,
+    Address,
+    AnswerTooLarge,
+    Code,
+    PeerUnreachable,
+    Refusal,
+    RequestTimedOut,
+    StreamRefused,
+    StreamsClosed,
+)
+from overlay.network.quic_limits import QUIC_DATAGRAM_BYTES, StreamLimits
+from overlay.network.streams import Streams
+from tests.network.streams_world import (
+    COMMONS,
+    Internet,
+    LoopClock,
+    SeededRandom,
+    VirtualLoop,
+    address,
+    answering,
+    ask,
+    echo,
+    identity,
+    join,
+    rough_internet,
+    run,
+    until,
+)
+
+SIZES = [0, 1, 100_000, 5_000_000]
+GENEROUS = StreamLimits(request_bytes=8 << 20, held_bytes_per_peer=16 << 20)
+
+
+def pattern(size: int) -> bytes:
+    return bytes(range(251)) * (size // 251) + bytes(size % 251)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_request_of_any_size_is_answered_in_full(size: int) -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, limits=GENEROUS)
+        assert await ask(farmer, baker, pattern(size)) == pattern(size)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_loss_doubling_and_reordering_change_nothing_in_the_answer(seed: int, size: int) -> None:
+    async def scene() -> None:
+        internet = rough_internet(seed)
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, limits=GENEROUS)
+        assert await ask(farmer, baker, pattern(size), timeout=600) == pattern(size)
+
+    run(scene())
+
+
+def test_five_megabytes_pass_over_a_bad_line() -> None:
+    async def scene() -> None:
+        internet = rough_internet(1)
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, limits=GENEROUS)
+        assert await ask(farmer, baker, pattern(5_000_000), timeout=3600) == pattern(5_000_000)
+
+    run(scene())
+
+
+def test_two_hundred_requests_at_once_each_get_their_own_answer() -> None:
+    async def scene() -> None:
+        internet = rough_internet(2)
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+        questions = [f"question {number}".encode() for number in range(200)]
+        assert await asyncio.gather(*(ask(farmer, baker, question) for question in questions)) == questions
+
+    run(scene())
+
+
+def test_both_members_ask_each_other_at_the_same_time() -> None:
+    async def scene() -> None:
+        internet = rough_internet(3)
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+        answers = await asyncio.gather(ask(farmer, baker, b"bread?"), ask(baker, farmer, b"flour?"))
+        assert list(answers) == [b"bread?", b"flour?"]
+
+    run(scene())
+
+
+def test_the_answerer_asks_back_on_the_same_connection() -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+        await ask(farmer, baker, b"bread?")
+        before = len(internet.sent)
+        await ask(baker, farmer, b"flour?")
+        # A new handshake would begin with a datagram that is padded to the full size.
+        assert all(len(datagram) < 200 for _, _, datagram in internet.sent[before:])
+
+    run(scene())
+
+
+def test_the_handler_learns_the_proven_key_and_the_address_of_who_asks() -> None:
+    async def scene() -> None:
+        seen: list[tuple[PublicKey, Address, bytes]] = []
+
+        async def serve(peer: PublicKey, address: Address, request: bytes) -> bytes:
+            seen.append((peer, address, request))
+            return b""
+
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, serve)
+        await ask(farmer, baker, b"bread?")
+        assert seen == [(farmer.key, address(1), b"bread?")]
+
+    run(scene())
+
+
+def test_every_datagram_fits_under_the_ipv8_header() -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+        await ask(farmer, baker, pattern(100_000))
+        assert max(len(datagram) for _, _, datagram in internet.sent) == QUIC_DATAGRAM_BYTES
+        assert QUIC_DATAGRAM_BYTES + 23 < 1472
+
+    run(scene())
+
+
+def test_a_handler_refuses_with_a_code_of_its_own() -> None:
+    async def serve(peer: PublicKey, address: Address, request: bytes) -> bytes:
+        raise Refusal(FIRST_FREE_CODE + 5)
+
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, serve)
+        with pytest.raises(StreamRefused) as caught:
+            await ask(farmer, baker, b"bread?")
+        assert (caught.value.code, caught.value.peer) == (FIRST_FREE_CODE + 5, baker.key)
+
+    run(scene())
+
+
+def test_codes_of_the_protocol_are_not_for_handlers() -> None:
+    with pytest.raises(ValueError, match="refuses with a code from 256"):
+        Refusal(FIRST_FREE_CODE - 1)
+
+
+def test_a_handler_that_breaks_is_reported_here_and_named_there() -> None:
+    class Broken(Exception):
+        pass
+
+    async def serve(peer: PublicKey, address: Address, request: bytes) -> bytes:
+        raise Broken
+
+    async def scene() -> None:
+        reported: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, serve)
+        with pytest.raises(StreamRefused) as caught:
+            await ask(farmer, baker, b"bread?")
+        assert caught.value.code == Code.FAILED
+        assert [type(error) for error in reported] == [Broken]
+
+    run(scene())
+
+
+def test_an_answer_at_the_limit_passes_and_one_byte_more_does_not() -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+
+        async def fetch(size: int) -> bytes:
+            return await farmer.streams.request(baker.key, baker.where, bytes(size), timeout=9, limit=5_000)
+
+        assert len(await fetch(5_000)) == 5_000
+        with pytest.raises(AnswerTooLarge) as caught:
+            await fetch(5_001)
+        assert caught.value.limit == 5_000
+        assert await ask(farmer, baker, b"and on it goes") == b"and on it goes"
+
+    run(scene())
+
+
+def test_nobody_at_the_address_is_unreachable() -> None:
+    async def scene() -> None:
+        farmer = join(Internet(), "farmer", 1)
+        with pytest.raises(PeerUnreachable) as caught:
+            await farmer.streams.request(identity("baker").public_key, address(9), b"", timeout=3)
+        assert (caught.value.peer, caught.value.address) == (identity("baker").public_key, address(9))
+        assert "10.0.0.9:7759" in str(caught.value)
+
+    run(scene())
+
+
+def test_a_handshake_that_takes_too_long_is_given_up_before_the_request_is() -> None:
+    async def scene() -> None:
+        farmer = join(Internet(), "farmer", 1)
+        with pytest.raises(PeerUnreachable, match="no handshake in time"):
+            await farmer.streams.request(identity("baker").public_key, address(9), b"", timeout=600)
+        assert asyncio.get_running_loop().time() == pytest.approx(StreamLimits().handshake_seconds)
+
+    run(scene())
+
+
+def test_a_peer_that_is_there_but_slow_is_timed_out_and_its_handler_cancelled() -> None:
+    async def scene() -> None:
+        cancelled = asyncio.Event()
+
+        async def serve(peer: PublicKey, address: Address, request: bytes) -> bytes:
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+            return b""
+
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, serve)
+        with pytest.raises(RequestTimedOut) as caught:
+            await ask(farmer, baker, b"bread?", timeout=3)
+        assert caught.value.seconds == 3
+        await asyncio.wait_for(cancelled.wait(), 1)
+
+    run(scene())
+
+
+def test_a_handler_may_think_for_longer_than_the_idle_timeout() -> None:
+    async def serve(peer: PublicKey, address: Address, request: bytes) -> bytes:
+        await asyncio.sleep(5 * StreamLimits().idle_seconds)
+        return b"thought"
+
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, serve)
+        assert await ask(farmer, baker, b"think", timeout=1000) == b"thought"
+
+    run(scene())
+
+
+# Answers in pieces
+
+
+async def hundred_pieces() -> AsyncIterator[bytes]:
+    for number in range(100):
+        yield bytes([number]) * 10_000
+
+
+def test_an_answer_in_pieces_arrives_whole_and_in_order() -> None:
+    async def scene() -> None:
+        internet = rough_internet(4)
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(hundred_pieces))
+        async with farmer.streams.open(baker.key, baker.where, b"all", patience=60) as pieces:
+            received = b"".join([piece async for piece in pieces])
+        assert received == b"".join([piece async for piece in hundred_pieces()])
+
+    run(scene())
+
+
+def test_leaving_early_stops_the_answerers_iterator() -> None:
+    async def scene() -> None:
+        closed = asyncio.Event()
+
+        async def endless() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield bytes(10_000)
+            finally:
+                closed.set()
+
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(endless))
+        async with farmer.streams.open(baker.key, baker.where, b"all", patience=5) as pieces:
+            assert await anext(pieces)
+        await asyncio.wait_for(closed.wait(), 1)
+
+    run(scene())
+
+
+def test_an_iterator_that_refuses_midway_ends_the_answer_with_its_code() -> None:
+    async def half() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise Refusal(FIRST_FREE_CODE)
+
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(half))
+        with pytest.raises(StreamRefused) as caught:
+            await ask(farmer, baker, b"all")
+        assert caught.value.code == FIRST_FREE_CODE
+
+    run(scene())
+
+
+def test_an_answer_that_stops_coming_is_timed_out_by_the_readers_patience() -> None:
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"first"
+        await asyncio.sleep(1000)
+
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(stuck))
+        async with farmer.streams.open(baker.key, baker.where, b"all", patience=5) as pieces:
+            assert await anext(pieces) == b"first"
+            with pytest.raises(RequestTimedOut):
+                await anext(pieces)
+
+    run(scene())
+
+
+# Ends and beginnings
+
+
+def test_a_peer_that_restarts_in_the_middle_is_an_error_and_then_a_new_connection() -> None:
+    async def never(peer: PublicKey, address: Address, request: bytes) -> bytes:
+        await asyncio.sleep(10_000)
+        return b""
+
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, never)
+        asking = asyncio.ensure_future(ask(farmer, baker, b"bread?", timeout=2000))
+        await until(lambda: len(internet.sent) > 4)
+        baker = join(internet, "baker", 2)
+        with pytest.raises(PeerUnreachable):
+            await asking
+        assert await ask(farmer, baker, b"bread?") == b"bread?"
+
+    run(scene())
+
+
+def test_a_peer_that_restarted_says_so_at_once() -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+        await ask(farmer, baker, b"bread?")
+        baker = join(internet, "baker", 2)
+        before = asyncio.get_running_loop().time()
+        with pytest.raises(PeerUnreachable, match="restarted"):
+            await ask(farmer, baker, b"bread?")
+        assert asyncio.get_running_loop().time() - before < 0.1
+        assert await ask(farmer, baker, b"bread?", timeout=2) == b"bread?"
+
+    run(scene())
+
+
+def test_a_peer_that_vanished_without_a_word_does_not_spoil_the_request_after_its_return() -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+        await ask(farmer, baker, b"bread?")
+        internet.sender(baker.where)  # Whoever has the address now keeps silent.
+        with pytest.raises(PeerUnreachable, match="nothing heard"):
+            await ask(farmer, baker, b"bread?", timeout=2)
+        baker = join(internet, "baker", 2)
+        assert await ask(farmer, baker, b"bread?", timeout=2) == b"bread?"
+
+    run(scene())
+
+
+def test_a_peer_that_closes_fails_the_requests_it_has() -> None:
+    async def never(peer: PublicKey, address: Address, request: bytes) -> bytes:
+        await asyncio.sleep(10_000)
+        return b""
+
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, never)
+        asking = asyncio.ensure_future(ask(farmer, baker, b"bread?", timeout=100))
+        await until(lambda: len(internet.sent) > 4)
+        await baker.streams.close()
+        with pytest.raises(PeerUnreachable, match="it closed the connection"):
+            await asking
+
+    run(scene())
+
+
+def test_close_fails_what_is_in_flight_and_leaves_no_task_and_no_timer() -> None:
+    async def never(peer: PublicKey, address: Address, request: bytes) -> bytes:
+        await asyncio.sleep(10_000)
+        return b""
+
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1, never), join(internet, "baker", 2, never)
+        asking = [asyncio.ensure_future(ask(*pair, b"?", 100)) for pair in [(farmer, baker), (baker, farmer)] * 40]
+        dialling = asyncio.ensure_future(
+            farmer.streams.request(identity("mechanic").public_key, address(9), b"", timeout=100)
+        )
+        await until(lambda: len(internet.sent) > 8)
+        await farmer.streams.close()
+        await baker.streams.close()
+        results = await asyncio.gather(*asking, dialling, return_exceptions=True)
+        assert {type(result) for result in results} <= {StreamsClosed, PeerUnreachable}
+        internet.receivers.clear()
+        await asyncio.sleep(0.1)  # What is still on the way arrives nowhere.
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert cast(VirtualLoop, asyncio.get_running_loop()).pending_timers() == []
+
+    run(scene())
+
+
+def test_after_close_nothing_is_asked_and_nothing_taken_in() -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+        await farmer.streams.close()
+        with pytest.raises(StreamsClosed):
+            await ask(farmer, baker, b"bread?")
+        farmer.streams.receive(baker.where, bytes(1200))
+        assert farmer.streams.drops == {"closed": 1}
+
+    run(scene())
+
+
+def test_an_idle_connection_goes_and_the_next_request_makes_another() -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
+        await ask(farmer, baker, b"bread?")
+        await asyncio.sleep(2 * StreamLimits().idle_seconds)
+        assert cast(VirtualLoop, asyncio.get_running_loop()).pending_timers() == []
+        assert await ask(farmer, baker, b"more?") == b"more?"
+
+    run(scene())
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    async def scene() -> list[tuple[float, Address, Address, int]]:
+        internet = rough_internet(5)
+        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(hundred_pieces))
+        questions = [pattern(300 * number) for number in range(60)]
+        fetching = asyncio.ensure_future(ask(farmer, baker, b"pieces", timeout=600))
+        await asyncio.gather(*(ask(baker, farmer, question, timeout=600) for question in questions))
+        await fetching
+        return internet.trace
+
+    assert run(scene()) == run(scene())
+
+
+# Real sockets
+
+
+class Socket(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.streams: Streams | None = None
+        self.transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        assert self.streams is not None
+        self.streams.receive(addr, data)
+
+    def send(self, address: Address, datagram: bytes) -> None:
+        assert self.transport is not None
+        self.transport.sendto(datagram, address)
+
+
+async def bind(name: str) -> tuple[Socket, Address]:
+    loop = asyncio.get_running_loop()
+    transport, socket = await loop.create_datagram_endpoint(Socket, local_addr=("127.0.0.1", 0))
+    random = SeededRandom(0)
+    socket.streams = Streams(identity(name), socket.send, LoopClock(), random, echo, GENEROUS, commons=COMMONS)
+    return socket, transport.get_extra_info("sockname")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_requests_pass_through_real_sockets(size: int) -> None:
+    (farmer, _), (baker, where) = await bind("farmer"), await bind("baker")
+    assert farmer.streams is not None
+    assert baker.streams is not None
+    key = identity("baker").public_key
+    assert await farmer.streams.request(key, where, pattern(size), timeout=60) == pattern(size)
+    for socket in (farmer, baker):
+        assert socket.streams is not None
+        assert socket.transport is not None
+        await socket.streams.close()
+        socket.transport.close()
+
+
+async def test_two_hundred_requests_at_once_pass_through_real_sockets() -> None:
+    (farmer, _), (baker, where) = await bind("farmer"), await bind("baker")
+    assert farmer.streams is not None
+    assert baker.streams is not None
+    key = identity("baker").public_key
+    questions = [f"question {number}".encode() for number in range(200)]
+    asked = (farmer.streams.request(key, where, question, timeout=60) for question in questions)
+    assert await asyncio.gather(*asked) == questions
+    for socket in (farmer, baker):
+        assert socket.streams is not None
+        assert socket.transport is not None
+        await socket.streams.close()
+        socket.transport.close()
