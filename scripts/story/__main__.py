@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -107,7 +109,7 @@ def _summarise(town: Town) -> None:
     }
     largest = max(node["rss_mb"] for node in town.report["nodes"].values())
     town.check("each node stays under 120 MB resident", holds=largest < 120, shown=f"at most {largest} MB")
-    table = Table(title="What was checked", title_style="bold", show_header=False, pad_edge=False)
+    table = Table(title="What was checked", title_style="bold", title_justify="left", show_header=False, box=SIMPLE)
     table.add_column(style="green", width=2)
     table.add_column()
     table.add_column(justify="right")
@@ -126,7 +128,7 @@ def _hold(town: Town) -> None:
         console.print(f"  {member.name:10} {command}", highlight=False, soft_wrap=True)
     console.print("Press Ctrl-C to end it.")
     while True:
-        input()
+        signal.pause()
 
 
 if __name__ == "__main__":

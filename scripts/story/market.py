@@ -149,12 +149,14 @@ def reputations(town: Town) -> dict[str, dict[str, float]]:
 
 
 def before_redemption(town: Town) -> None:
+    town.chapter("4. Reputation, before and after a promise is kept")
+    until("everyone knows the same", lambda: _is_quiet(town))
     until("the repair shows in the farmer's eyes", lambda: reputations(town)["farmer"]["mechanic"] > 0)
     town.report["reputation"] = {"before": reputations(town)}
 
 
 def after_redemption(town: Town) -> None:
-    town.chapter("4. Reputation, from the ledger alone")
+    until("everyone knows the same", lambda: _is_quiet(town))
     before = town.report["reputation"]["before"]
     until(
         "the redemption shows in the mechanic's eyes",
@@ -172,6 +174,11 @@ def after_redemption(town: Town) -> None:
     town.check(
         "a kept promise raised the baker's reputation", holds=after["farmer"]["baker"] > before["farmer"]["baker"]
     )
+
+
+def _is_quiet(town: Town) -> bool:
+    """Whether all nodes hold the same number of statements: nothing is on its way."""
+    return len({member.get("status/show")["blocks"] for member in town.everyone}) == 1
 
 
 def _names(member: Member) -> set[str]:

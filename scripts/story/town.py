@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from scripts.story.processes import DemoFailed, Processes, until
 from scripts.story.rest import Member, Regtest
@@ -43,7 +45,7 @@ class Town:
         return list(self.members.values())
 
     def say(self, sentence: str) -> None:
-        self.console.print(f"  {sentence}", highlight=False)
+        self.console.print(Padding(Text(sentence), (0, 0, 0, 2)))
 
     def chapter(self, title: str) -> None:
         self.console.print(f"\n[bold]{title}[/bold]", highlight=False)
