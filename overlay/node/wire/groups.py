@@ -1,0 +1,113 @@
+"""Groups, their proposals and payments."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from overlay.node.wire.base import Ask, Id, Line, Minutes, Name, Quantity, Tell
+
+
+class FoundGroup(Ask, frozen=True):
+    """Write a group's charter; it stands when every member has signed it."""
+
+    name: Name
+    purpose: Line
+    members: Annotated[tuple[str, ...], Meta(min_length=1, max_length=10)]
+    approvals: Annotated[int, Meta(ge=1, le=10)]
+    threshold: Annotated[int, Meta(ge=1, le=10)]
+
+
+class GroupId(Ask, frozen=True):
+    group: Id
+
+
+class GroupMember(Tell, frozen=True):
+    public_key: str
+    name: str
+    signed: bool
+    holds_share: bool
+    online: bool
+
+
+class Group(Tell, frozen=True):
+    """A group and its treasury. `stage` says what it waits for; `balance` is -1 when no chain backend answers."""
+
+    id: str
+    name: str
+    purpose: str
+    members: tuple[GroupMember, ...]
+    approvals: int
+    threshold: int
+    stage: Literal["charter", "keys", "ready"]
+    i_am_member: bool
+    i_have_signed: bool
+    threshold_key: str
+    address: str
+    network: str
+    balance: int
+
+
+class Groups(Tell, frozen=True):
+    groups: tuple[Group, ...]
+
+
+class ProposePayment(Ask, frozen=True):
+    """Propose that a group pays from its treasury; `amount` and `fee_cap` in satoshis."""
+
+    group: Id
+    title: Name
+    reason: Line
+    payee: str
+    address: Annotated[str, Meta(max_length=100)]
+    amount: Quantity
+    fee_cap: Quantity = 10_000
+    minutes: Minutes = 60 * 24 * 7
+
+
+class CastVote(Ask, frozen=True):
+    """Vote on a proposal; the latest of your votes counts until it is decided."""
+
+    proposal: Id
+    choice: Literal["yes", "no", "abstain"]
+    reason: Line = ""
+
+
+class Vote(Tell, frozen=True):
+    voter: str
+    voter_name: str
+    choice: str
+    reason: str
+
+
+class Proposal(Tell, frozen=True):
+    """A proposed payment and how it stands. `signers` and `txid` are set once it is signed."""
+
+    id: str
+    group: str
+    group_name: str
+    title: str
+    reason: str
+    proposer: str
+    proposer_name: str
+    payee: str
+    payee_name: str
+    address: str
+    amount: int
+    fee_cap: int
+    deadline: int
+    votes: tuple[Vote, ...]
+    yes: int
+    no: int
+    abstain: int
+    needed: int
+    my_vote: str
+    i_may_vote: bool
+    state: Literal["open", "approved", "rejected", "lapsed", "signed", "paid"]
+    txid: str
+    height: int
+    signers: tuple[str, ...]
+    raw_tx: str
+
+
+class Proposals(Tell, frozen=True):
+    proposals: tuple[Proposal, ...]

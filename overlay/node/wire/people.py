@@ -1,0 +1,66 @@
+"""Members, reputations and their reasons, proofs of cheating."""
+
+from overlay.node.wire.base import Ask, Tell
+
+
+class Person(Tell, frozen=True):
+    """A member as this node's owner sees it. `score` is MeritRank's, with its 95 % interval; `proven_cheat` counts."""
+
+    public_key: str
+    short: str
+    name: str
+    about: str
+    headless: bool
+    me: bool
+    online: bool
+    proven_cheat: bool
+    score: float
+    low: float
+    high: float
+    rank: int | None
+
+
+class People(Tell, frozen=True):
+    people: tuple[Person, ...]
+
+
+class AskWhy(Ask, frozen=True):
+    """Whose score is to be explained."""
+
+    member: str
+
+
+class ReasonStep(Tell, frozen=True):
+    """One edge of a path of trust: `receiver` says that `provider` fulfilled, in these blocks."""
+
+    receiver: str
+    provider: str
+    weight: int
+    blocks: tuple[str, ...]
+
+
+class Reason(Tell, frozen=True):
+    """One path of trust, and what part of the score came along it."""
+
+    share: float
+    steps: tuple[ReasonStep, ...]
+
+
+class Why(Tell, frozen=True):
+    member: str
+    score: float
+    reasons: tuple[Reason, ...]
+
+
+class CheatProof(Tell, frozen=True):
+    """Two statements of one key at one place of its chain."""
+
+    public_key: str
+    name: str
+    sequence_number: int
+    first: str
+    second: str
+
+
+class CheatProofs(Tell, frozen=True):
+    proofs: tuple[CheatProof, ...]
