@@ -72,7 +72,6 @@ class Membership:
 
     def start(self, guard: SigningGuard) -> None:
         """Begin to look after everything; the pen stays closed until `guard` opens it."""
-        self.opinions.follow(self.ledger.db)
         self.network.on_peer = self.courier.wake
         self.ledger.listeners.append(self._on_changes)
         self.courier.wake_all()
@@ -102,7 +101,7 @@ class Membership:
         self.network.gossip(block for block in changes.blocks if block.public_key == me)
         for fork in changes.forks:
             self.network.gossip([fork.first, fork.second])
-        for receiver in changes.posted:
+        for receiver in sorted(changes.posted):
             self.courier.wake(receiver)
         if self._changes.full():
             log.warning("more changes than this node can react to; it looks at everything again at its next start")

@@ -32,6 +32,7 @@ from overlay.node.membership import Membership
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.ledger import Ledger
 from overlay.trustchain.statements import FoundCommons, Profile
+from overlay.trustchain.store import StorageError
 from overlay.trustchain.view import View
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Node:
         """Stop everything, in the order in which it depends on each other."""
         if self.membership is not None:
             await self.membership.close()
+            await self._keep_walks(self.membership)
         await asyncio.gather(*self._remembering, return_exceptions=True)
         if self._content is not None:
             await self._content.close()
@@ -134,6 +136,13 @@ class Node:
             await network.close()
             raise
         return await self._settle_in(invitation.commons, network, profile)
+
+    async def _keep_walks(self, membership: Membership) -> None:
+        """The next start need not walk anew; what cannot be kept is not missed."""
+        try:
+            await self.set_value("walks", membership.opinions.save())
+        except StorageError as error:
+            log.info("walks are not kept: %s", error)
 
     def advertised(self) -> Address:
         """The address that invitations name."""
@@ -182,6 +191,7 @@ class Node:
         self.membership = Membership(
             self.ledger, network, found, self.content, self.backend, self.events, self._announce, headless=headless
         )
+        self.membership.opinions.restore(self.db, self.value("walks"))
         self.membership.start(self.guard)
         network.on_proven = self._on_proven
         for key, host, port in self.db.execute("SELECT key, host, port FROM node_contact").fetchall():

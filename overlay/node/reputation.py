@@ -4,10 +4,14 @@ import sqlite3
 
 from overlay.economy.members import Commons
 from overlay.keys import PublicKey
-from overlay.meritrank import Explanation, FeedbackGraph, Rank, Reputation, Score
-from overlay.meritrank.feedback import Evidence, evidence
+from overlay.meritrank import DamagedWalks, FeedbackGraph, Rank, Reputation, Score, StaleWalks
+from overlay.meritrank.feedback import UNIT, Evidence, evidence
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
+
+# Up to here all walks are made anew after a change (10 ms on one core), so that a score is a function of the ledger
+# alone; a larger graph is repaired where it changed, which gives the same distribution.
+MAX_AFRESH = 20_000
 
 
 class Opinions:
@@ -21,10 +25,42 @@ class Opinions:
         self._ego, self._commons = ego, commons
         self._known: dict[BlockHash, Evidence] = {}
         self._graph = FeedbackGraph()
-        self._reputation = Reputation(self._graph, ego, commons.id + ego)
+        self.reputation = Reputation(self._graph, ego, self._seed)
+
+    @property
+    def _seed(self) -> bytes:
+        return self._commons.id + self._ego
 
     def follow(self, db: sqlite3.Connection) -> bool:
         """Take up what the ledger says now; True when anything changed."""
+        changed = self._take_up(db)
+        if changed and len(self._known) <= MAX_AFRESH:
+            self.reputation.afresh()
+        return changed
+
+    def restore(self, db: sqlite3.Connection, saved: bytes | None) -> None:
+        """At a start: take up the ledger and the walks that `save` gave, if they fit; otherwise walk anew."""
+        self._take_up(db)
+        try:
+            self.reputation = Reputation.from_bytes(saved or b"", self._graph, self._ego, self._seed)
+        except (StaleWalks, DamagedWalks):
+            self.reputation = Reputation(self._graph, self._ego, self._seed)
+
+    def save(self) -> bytes:
+        """The walks as they are, for `restore`."""
+        return self.reputation.to_bytes()
+
+    def score(self, member: PublicKey) -> Score:
+        return self.reputation.score(member)
+
+    def rank(self, member: PublicKey) -> Rank:
+        return self.reputation.rank(member)
+
+    def limit(self, member: PublicKey) -> int:
+        """How much to accept provisionally, in the commons' scale."""
+        return self.reputation.limit(member) // UNIT
+
+    def _take_up(self, db: sqlite3.Connection) -> bool:
         found = {each.block: each for each in evidence(db, self._commons.mib_weight)}
         cheats = {key for key in {each.provider for each in found.values()} if blocks.has_forked(db, key)}
         wanted = {block: each for block, each in found.items() if each.provider not in cheats}
@@ -35,15 +71,4 @@ class Opinions:
             said = wanted[block]
             self._graph.record(said.receiver, said.provider, said.weight, block)
         self._known = wanted
-        if gone or new:
-            self._reputation.afresh()
         return bool(gone or new)
-
-    def score(self, member: PublicKey) -> Score:
-        return self._reputation.score(member)
-
-    def rank(self, member: PublicKey) -> Rank:
-        return self._reputation.rank(member)
-
-    def why(self, member: PublicKey) -> Explanation:
-        return self._reputation.why(member)

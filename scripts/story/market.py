@@ -168,7 +168,7 @@ def after_redemption(town: Town) -> None:
         town.say(
             f"In the {viewer}'s eyes the {target} stood at {then:.3f} before the redemption, and now at {now:.3f}."
         )
-    reason = town["farmer"].get("people/why", member="baker")["reasons"][0]
+    reason = town["farmer"].get("trust/why", member="baker")["reasons"][0]
     path = ", who trusts the ".join([reason["steps"][0]["receiver"], *(step["provider"] for step in reason["steps"])])
     town.say(f"Why the farmer trusts the baker: the {path}, for what each did for the other.")
     town.check(

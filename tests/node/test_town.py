@@ -11,7 +11,7 @@ from PIL import Image
 
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.node import wire
-from overlay.node.actions import commons, exchanges, people, vouchers
+from overlay.node.actions import commons, exchanges, people, trust, vouchers
 from overlay.node.config import Config, load
 from overlay.node.node import Node
 from tests.node.conftest import LOOPBACK
@@ -109,7 +109,7 @@ async def test_a_gift_is_seen_accepted_final_and_counts_for_the_giver(village: V
     assert (held.promise, held.final, held.issuer_name) == ("produce", 4, "farmer")
     shown = {each.name: each for each in (await people.people(farmer, wire.Nothing())).people}
     assert shown["baker"].score > 0
-    reasons = await people.why(farmer, wire.AskWhy("baker"))
+    reasons = await trust.why(farmer, wire.AskTrust("baker"))
     assert reasons.reasons[0].steps[0].blocks == (given.id,)
 
 

@@ -373,7 +373,7 @@ def story() -> dict[str, Tell]:
         "status/show": status(),
         "people/list": people(),
         "people/cheats": cheats(),
-        "people/why": why(),
+        "trust/why": why(),
         "voucher/list": vouchers(),
         "voucher/holdings": holdings(),
         "exchange/list": exchanges(),

@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from overlay.node.wire import AskWhy, MintVoucher, People, Problem, Status, Voucher, Why
+from overlay.node.wire import AskTrust, MintVoucher, People, Problem, Status, Voucher, Why
 from tests.tui import story
 from tests.tui.double import TOKEN, NodeDouble
 from tui.client import RESPONSE_LIMIT, NodeClient
@@ -15,7 +15,7 @@ from tui.problem import NodeProblem
 async def test_a_read_gives_the_struct_and_sends_the_request_as_query(node: NodeDouble) -> None:
     async with NodeClient(node.url, TOKEN) as client:
         assert await client.read("status/show", Status) == story.status()
-        await client.read("people/why", Why, AskWhy("mechanic"))
+        await client.read("trust/why", Why, AskTrust("mechanic"))
     assert node.queries == [{}, {"member": "mechanic"}]
 
 

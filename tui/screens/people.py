@@ -6,7 +6,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
-from overlay.node.wire import AskWhy, InvitationModel, Nothing, Person, Why
+from overlay.node.wire import AskTrust, InvitationModel, Nothing, Person, Why
 from tui.actions import bindings
 from tui.commands import INVITE
 from tui.problem import NodeProblem
@@ -116,7 +116,7 @@ class PeopleScreen(NodeScreen):
 
     async def _explain(self, member: str) -> None:
         try:
-            self.post_message(Explained(await self.counterfoil.client.read("people/why", Why, AskWhy(member))))
+            self.post_message(Explained(await self.counterfoil.client.read("trust/why", Why, AskTrust(member))))
         except NodeProblem as problem:
             self.post_message(Unanswered(str(problem)))
 

@@ -1,6 +1,6 @@
 """Everything that a member can ask of its node; importing this package fills the registry."""
 
-from overlay.node.actions import commons, exchanges, groups, people, proposals, vouchers
+from overlay.node.actions import commons, exchanges, groups, people, proposals, trust, vouchers
 from overlay.node.actions.registry import ACTIONS, Action, BadRequest, NotFound
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "groups",
     "people",
     "proposals",
+    "trust",
     "vouchers",
 ]

@@ -2,11 +2,10 @@
 
 from overlay.economy.members import member
 from overlay.keys import PublicKey, short
-from overlay.meritrank import Explanation
-from overlay.node.actions.lookup import find_member, name_of
+from overlay.node.actions.lookup import name_of
 from overlay.node.actions.registry import action
 from overlay.node.node import Node
-from overlay.node.wire import AskWhy, CheatProof, CheatProofs, Nothing, People, Person, Reason, ReasonStep, Why
+from overlay.node.wire import CheatProof, CheatProofs, Nothing, People, Person
 from overlay.trustchain import blocks
 
 
@@ -16,14 +15,6 @@ async def people(node: Node, ask: Nothing) -> People:
     online = set(node.home.network.online())
     found = [_person(node, key, key in online) for key in node.home.members()]
     return People(tuple(sorted(found, key=lambda person: (-person.score, person.name, person.public_key))))
-
-
-@action("people", "why", query=True)
-async def why(node: Node, ask: AskWhy) -> Why:
-    """Explain a member's reputation: the paths of trust that lead there, and the exchanges behind each step."""
-    key = find_member(node, ask.member)
-    explained = node.home.opinions.why(key)
-    return Why(name_of(node, key) or short(key), explained.score.value, _reasons(node, explained))
 
 
 @action("people", "cheats", query=True)
@@ -60,22 +51,4 @@ def _person(node: Node, key: PublicKey, online: bool) -> Person:
         low=score.low,
         high=score.high,
         rank=rank.place if rank and score.value > 0 else None,
-    )
-
-
-def _reasons(node: Node, explained: Explanation) -> tuple[Reason, ...]:
-    return tuple(
-        Reason(
-            path.share,
-            tuple(
-                ReasonStep(
-                    name_of(node, PublicKey(edge.receiver)),
-                    name_of(node, PublicKey(edge.provider)),
-                    edge.weight,
-                    tuple(block.hex() for block, _ in edge.blocks),
-                )
-                for edge in path.edges
-            ),
-        )
-        for path in explained.paths
     )

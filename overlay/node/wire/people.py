@@ -1,6 +1,6 @@
 """Members, reputations and their reasons, proofs of cheating."""
 
-from overlay.node.wire.base import Ask, Tell
+from overlay.node.wire.base import Tell
 
 
 class Person(Tell, frozen=True):
@@ -22,34 +22,6 @@ class Person(Tell, frozen=True):
 
 class People(Tell, frozen=True):
     people: tuple[Person, ...]
-
-
-class AskWhy(Ask, frozen=True):
-    """Whose score is to be explained."""
-
-    member: str
-
-
-class ReasonStep(Tell, frozen=True):
-    """One edge of a path of trust: `receiver` says that `provider` fulfilled, in these blocks."""
-
-    receiver: str
-    provider: str
-    weight: int
-    blocks: tuple[str, ...]
-
-
-class Reason(Tell, frozen=True):
-    """One path of trust, and what part of the score came along it."""
-
-    share: float
-    steps: tuple[ReasonStep, ...]
-
-
-class Why(Tell, frozen=True):
-    member: str
-    score: float
-    reasons: tuple[Reason, ...]
 
 
 class CheatProof(Tell, frozen=True):

@@ -1,0 +1,76 @@
+"""What a member is told about trust: defined answers for everyone, reasons, and the same after a restart."""
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from overlay.economy.members import Commons
+from overlay.keys import Identity
+from overlay.meritrank.feedback import FeedbackView
+from overlay.node import wire
+from overlay.node.actions import trust
+from overlay.node.reputation import Opinions
+from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.ledger import Ledger
+from overlay.trustchain.statements import AgreeExchange, ProposeExchange
+from tests.meritrank.test_feedback import block
+from tests.node.conftest import Served
+from tests.town import HandClock, SeededRandomness
+
+FARMER, BAKER, MECHANIC = (Identity.from_seed(bytes([number]) * 64) for number in (1, 2, 3))
+COMMONS = Commons(BlockHash(bytes(32)), FARMER.public_key, "bridge", "", 1)
+
+
+def fulfilled(receiver: Identity, provider: Identity, worth: int, at: int = 1) -> tuple[HalfBlock, HalfBlock]:
+    half = block(receiver, ProposeExchange(1, bytes(32), worth, None), to=provider.public_key, sequence=at)
+    answer = block(provider, AgreeExchange(half.hash, 0), to=receiver.public_key, link=at, sequence=at)
+    return half, answer
+
+
+async def test_scores_follow_the_ledger_and_survive_a_restart(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "x.db", FARMER, [FeedbackView()], HandClock(), SeededRandomness("x"))
+    opinions = Opinions(FARMER.public_key, COMMONS)
+    assert not opinions.follow(ledger.db)
+    await ledger.ingest(fulfilled(FARMER, BAKER, 3))
+    assert opinions.follow(ledger.db)
+    assert opinions.score(BAKER.public_key).value > 0
+    assert opinions.limit(BAKER.public_key) in (2, 3)
+    again = Opinions(FARMER.public_key, COMMONS)
+    again.restore(ledger.db, opinions.save())
+    assert again.score(BAKER.public_key) == opinions.score(BAKER.public_key)
+    for damaged in (None, b"", b"nonsense", opinions.save()[:-1]):
+        again.restore(ledger.db, damaged)
+        assert again.score(BAKER.public_key) == opinions.score(BAKER.public_key)
+    ledger.close()
+
+
+async def test_who_is_proven_to_have_cheated_keeps_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "x.db", FARMER, [FeedbackView()], HandClock(), SeededRandomness("x"))
+    opinions = Opinions(FARMER.public_key, COMMONS)
+    await ledger.ingest([*fulfilled(FARMER, BAKER, 3), *fulfilled(FARMER, MECHANIC, 3, at=2)])
+    opinions.follow(ledger.db)
+    assert opinions.score(BAKER.public_key).value > 0
+    other = block(BAKER, ProposeExchange(2, bytes(32), 0, None), to=FARMER.public_key)
+    await ledger.ingest([other])
+    opinions.follow(ledger.db)
+    assert opinions.score(BAKER.public_key).value == 0
+    assert opinions.score(MECHANIC.public_key).value > 0
+    ledger.close()
+
+
+async def test_an_empty_ledger_has_answers_too(served: Served) -> None:
+    await served.found_commons()
+    node = served.node
+    shown = await trust.show(node, wire.AskTrust("farmer"))
+    assert (shown.member, shown.rank, shown.limit) == ("farmer", 0, 0)
+    assert (await trust.why(node, wire.AskTrust("farmer"))).reasons == ()
+    assert (await trust.report(node, wire.AskReport("farmer", 10))).attacks
+    assert (await trust.top(node, wire.AskTop(3))).members == ()
+    drawn = await trust.picture(node, wire.Nothing())
+    assert drawn.svg.startswith("<svg")
+    Image.open(io.BytesIO(drawn.png)).verify()
+    status, told = await served.ask("GET", "/v1/trust/picture")
+    assert status == 200
+    assert base64.b64decode(told["png"]) == drawn.png
