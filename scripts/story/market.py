@@ -168,9 +168,12 @@ def after_redemption(town: Town) -> None:
         town.say(
             f"In the {viewer}'s eyes the {target} stood at {then:.3f} before the redemption, and now at {now:.3f}."
         )
-    reason = town["farmer"].get("trust/why", member="baker")["reasons"][0]
+    told = town["farmer"].get("trust/why", member="baker")
+    reason = told["reasons"][0]
     path = ", who trusts the ".join([reason["steps"][0]["receiver"], *(step["provider"] for step in reason["steps"])])
     town.say(f"Why the farmer trusts the baker: the {path}, for what each did for the other.")
+    least = min(told["without"], key=lambda without: float(without["score"]))
+    town.say(f"Without what the {least['provider']} did for the {least['receiver']} it would be {least['score']:.3f}.")
     town.check(
         "a kept promise raised the baker's reputation", holds=after["farmer"]["baker"] > before["farmer"]["baker"]
     )
