@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.trust_graphs import hub
+from experiments.trust_graphs import read, viewer
 from overlay.meritrank import Decay, FeedbackGraph, Reputation
 from overlay.meritrank.arrays import Flags, Floats, Longs
 from overlay.meritrank.exact import reachable, returns, total_visits
-from overlay.meritrank.table import TrustTable, read_table
+from overlay.meritrank.table import TrustTable
 
 VIEWERS = 20
 WALKS = 100_000
@@ -156,12 +156,12 @@ def viewers(table: TrustTable) -> list[int]:
 def evaluate(table: TrustTable, ego: int, of: Judged) -> list[dict[str, Any]]:
     """One row of AUCs per method."""
     graph = table.graph()
-    views = {viewer: reachable(graph.table(), viewer) for viewer in {ego, *viewers(table)}}
+    views = {seer: reachable(graph.table(), seer) for seer in {ego, *viewers(table)}}
     rows = []
     for name, method in methods(graph).items():
-        scores = {viewer: method(viewer) for viewer in views}
-        readings = {viewer: auc(scores[viewer], of.but(viewer)) for viewer in views}
-        known = {viewer: auc(scores[viewer], of.but(viewer).among(views[viewer])) for viewer in views}
+        scores = {seer: method(seer) for seer in views}
+        readings = {seer: auc(scores[seer], of.but(seer)) for seer in views}
+        known = {seer: auc(scores[seer], of.but(seer).among(views[seer])) for seer in views}
         rows.append(
             {
                 "method": name,
@@ -213,10 +213,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for table and plot")
     parser.add_argument("--json", action="store_true", help="print all figures as one last line of JSON")
     options = parser.parse_args()
-    table = read_table(options.graph)
-    ego = options.ego.encode() if options.ego else hub(table)
-    if ego not in table.labels:
-        raise SystemExit(f"{options.graph} has no member {options.ego}")
+    table = read(options.graph)
+    ego = viewer(table, options.ego)
     of = judged(table, options.judges)
     print(f"viewer {ego!r}: {len(of.cheaters)} cheaters among {len(of.cheaters) + len(of.honest)} judged members\n")
     rows = evaluate(table, table.labels.index(ego) + 1, of)

@@ -28,16 +28,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from experiments.trust_graphs import count, generated, hub, write
+from experiments.trust_graphs import count, generated, read, viewer, write
 from overlay.meritrank import Decay, FeedbackGraph, Reputation
 from overlay.meritrank.exact import scores as exact_scores
-from overlay.meritrank.table import TrustTable, read_table
+from overlay.meritrank.table import TrustTable
 
 Edit = tuple[bytes, bytes, int]
 EGO_EDITS, ELSEWHERE_EDITS = 300, 500
 # Whatever is slower than this in all does fewer edits; the medians then rest on those done, at least five.
 EDIT_SECONDS = 30.0
-CALCULATIONS = 5
+# As many as fit ten seconds; one that takes longer is calculated once.
+CALCULATIONS = 21
 SMALL = 1_000
 
 
@@ -243,12 +244,12 @@ def edit_times(library: Library, draw: Callable[[], Edit], number: int) -> list[
 def measure(name: str, graph: Path, ego: bytes, alpha: float, walks: int) -> dict[str, Any]:
     """All figures of one library, in this process."""
     begin = time.perf_counter()
-    table = read_table(graph)
+    table = read(graph)
     library: Library = LIBRARIES[name](table, ego, alpha, walks)
     loaded = time.perf_counter() - begin
     calculations = [timed(library.calculate)]
     first = time.perf_counter() - begin
-    repeats = CALCULATIONS if calculations[0] < 5 else 0
+    repeats = min(CALCULATIONS, int(10 / calculations[0]))
     calculations = [timed(library.calculate) for _ in range(repeats)] or calculations
     place = table.labels.index(ego)
     edits = Edits(table, 7)
@@ -274,7 +275,7 @@ def max_error(name: str, alpha: float, walks: int) -> float | None:
     if name not in ("counterfoil", "meritrank-python") or importlib.util.find_spec("scipy") is None:
         return None
     table = generated(SMALL)
-    ego = hub(table)
+    ego = viewer(table)
     library: Library = LIBRARIES[name](table, ego, alpha, walks)
     library.calculate()
     edits, graph = Edits(table, 11), table.graph()
@@ -322,7 +323,7 @@ COLUMNS = (
 
 def compare(graph: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Measure all libraries on one file and print the table."""
-    ego = options.ego.encode() if options.ego else hub(read_table(graph))
+    ego = viewer(read(graph), options.ego)
     own = run_apart("counterfoil", graph, ego, options)
     assert own is not None
     print(f"\n{own['graph']['nodes']} members, {own['graph']['edges']} edges, {options.walks} walks from {ego!r}")

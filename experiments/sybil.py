@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.trust_graphs import count, given_or_generated, hub
+from experiments.trust_graphs import count, given_or_generated, viewer
 from overlay.meritrank import Decay
 from overlay.meritrank.arrays import Floats
 from overlay.meritrank.edges import EdgeTable
@@ -263,10 +263,10 @@ def postorder(table: EdgeTable, ego: int) -> list[int]:
 def scene_of(options: argparse.Namespace) -> Scene:
     """The graph of the options, its hub as viewer, and an attacker with a middling score."""
     edges = given_or_generated(options.graph, options.edges)
-    graph, ego = edges.graph(), options.ego.encode() if options.ego else hub(edges)
+    graph, ego = edges.graph(), viewer(edges, options.ego)
     table = graph.table()
     if options.attacker:
-        return Scene(table, graph.find(ego), graph.find(options.attacker.encode()))
+        return Scene(table, graph.find(ego), graph.find(viewer(edges, options.attacker)))
     visits = total_visits(table, graph.find(ego), 0.15)
     visits[graph.find(ego)] = 0.0
     visits[np.diff(table.starts) == 0] = 0.0

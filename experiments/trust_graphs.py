@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from overlay.meritrank.errors import MalformedTable
 from overlay.meritrank.table import TrustTable, read_table
 
 # Bitcoin-OTC has 5,881 members and 35,592 edges: six edges a member.
@@ -42,9 +43,22 @@ def write(table: TrustTable, path: Path) -> None:
             file.write(b"".join(lines))
 
 
-def hub(table: TrustTable) -> bytes:
-    """The member with the most edges out, and of those the first by name."""
-    return table.labels[int(np.argmax(np.bincount(table.receivers[table.weights > 0], minlength=len(table.labels))))]
+def read(path: Path) -> TrustTable:
+    """Read a graph file or end the program with one sentence that says what is wrong and where."""
+    try:
+        return read_table(path)
+    except (MalformedTable, OSError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def viewer(table: TrustTable, name: str | None = None) -> bytes:
+    """The member called `name`, or else the one with the most edges out, and of those the first by name."""
+    if name is not None and name.encode() not in table.labels:
+        raise SystemExit(f"the graph has no member {name!r}")
+    if not np.any(table.weights > 0):
+        raise SystemExit("the graph has no edges")
+    degrees = np.bincount(table.receivers[table.weights > 0], minlength=len(table.labels))
+    return name.encode() if name is not None else table.labels[int(np.argmax(degrees))]
 
 
 def count(text: str) -> int:
@@ -58,4 +72,4 @@ def count(text: str) -> int:
 
 def given_or_generated(graph: Path | None, edges: int, seed: int = 1) -> TrustTable:
     """The table of a file, or a generated one."""
-    return read_table(graph) if graph else generated(edges, seed)
+    return read(graph) if graph else generated(edges, seed)

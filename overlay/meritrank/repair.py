@@ -7,109 +7,25 @@ first step that changed, in the new graph. The result has the distribution of wa
 lengths never change and choices are independent between walks, so are walks after any number of edits.
 """
 
-import math
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from overlay.meritrank.arrays import Floats, Longs, Nodes, group_by_node, ranges
+from overlay.meritrank.arrays import Longs, Nodes, group_by_node, ranges
 from overlay.meritrank.chance import Draws
-from overlay.meritrank.graph import SINK, FeedbackGraph
+from overlay.meritrank.coupling import ONE_BY_ONE, ChangedRow, thinned
+from overlay.meritrank.evidence import SINK
+from overlay.meritrank.graph import FeedbackGraph
 from overlay.meritrank.transitions import Transitions
 from overlay.meritrank.walks import Walks
 
 # Below this many walks, one-by-one steps (about 0.3 us each) cost less than array operations (about 10 us a round).
 _FEW = 48
-
-
 # Below this many walks even the fixed price of counting in arrays (about 100 us) is not worth it.
 _SINGLE = 8
-# Below this many candidates or above this share, one number for each costs less than drawing the gaps.
-_ONE_BY_ONE = 32
-_SPARSE = 0.2
-# Stands for one of the unchanged edges.
-_REST = np.int32(-1)
 
-
-def thinned(count: int, share: float, draws: Draws) -> Longs:
-    """Choose each of 0..count-1 with probability `share`, independently; ascending."""
-    if share <= 0 or count == 0:
-        return np.empty(0, np.int64)
-    if share >= 1:
-        return np.arange(count)
-    if count <= _ONE_BY_ONE:
-        return np.array([place for place, number in enumerate(draws.few(count)) if number < share], np.int64)
-    if share > _SPARSE:
-        return np.flatnonzero(draws.take(count) < share)
-    return _by_gaps(count, share, draws)
-
-
-def _by_gaps(count: int, share: float, draws: Draws) -> Longs:
-    """`thinned` by geometric gaps: as many numbers as are chosen, not as there are to choose from."""
-    chosen = np.empty(0, np.int64)
-    last = -1
-    while last < count:
-        expected = (count - last) * share
-        numbers = draws.take(int(expected + 4 * math.sqrt(expected)) + 4)
-        # 1 - number lies in (0, 1]; the longest gap, -log(2^-53)/share, is far below 2^63.
-        gaps = (np.log(1 - numbers) / math.log1p(-share)).astype(np.int64) + 1
-        chosen = np.concatenate([chosen, last + np.cumsum(gaps)])
-        last = int(chosen[-1])
-    return chosen[: np.searchsorted(chosen, count)]
-
-
-class ChangedRow:
-    """One receiver's row before and after: `edges` maps each changed provider to (before, after)."""
-
-    def __init__(self, before: dict[int, int], row: dict[int, int], total: int) -> None:
-        self.row = row
-        self.edges = {target: (weight, row.get(target, 0)) for target, weight in before.items()}
-        self.total = total
-        self.total_before = total - sum(after - old for old, after in self.edges.values())
-
-    def leaving(self) -> float:
-        """The share of steps along unchanged edges that go elsewhere, 1 - min(1, q/p)."""
-        return max(0.0, 1 - self.total_before / self.total) if self.total else 1.0
-
-    def leaving_to(self, target: int) -> float:
-        """The share of steps to a changed `target` that go elsewhere."""
-        before, after = self.edges[target]
-        return max(0.0, 1 - after * self.total_before / (before * self.total)) if before and self.total else 1.0
-
-    def gains(self) -> tuple[Nodes, Floats]:
-        """The changed edges that gained probability, and their gains up to a factor that `gain_of_rest` shares."""
-        if self.total == 0:
-            return np.array([SINK], np.int32), np.ones(1)
-        gained = {
-            target: gain
-            for target, (before, after) in self.edges.items()
-            if (gain := after * (self.total_before or 1) - before * self.total) > 0
-        }
-        return np.fromiter(gained, np.int32, len(gained)), np.fromiter(gained.values(), np.float64, len(gained))
-
-    def gain_of_rest(self) -> float:
-        """What all unchanged edges together gained; they share it in proportion to their weights."""
-        rest = self.total - sum(after for _, after in self.edges.values())
-        return float(rest * max(0, self.total_before - self.total))
-
-    def choose(self, count: int, draws: Draws, steps: Callable[[int], Nodes]) -> Nodes:
-        """Where `count` steps go instead; `steps(n)` draws n steps out of the row as it is now."""
-        targets, gains = self.gains()
-        rest = self.gain_of_rest()
-        if len(targets) == 1 and not rest:
-            return np.repeat(targets, count)
-        chosen = np.full(count, _REST)
-        if len(targets):
-            sums = np.cumsum(np.append(gains, rest))
-            picked = np.searchsorted(sums / sums[-1], draws.take(count), side="right")
-            chosen = np.append(targets, _REST).take(picked)
-        open_at = np.flatnonzero(chosen == _REST)
-        # Less than one draw per step out of the row is expected: the rest is chosen the more seldom, the lighter it is.
-        while open_at.size:
-            chosen[open_at] = steps(len(open_at))
-            open_at = open_at[np.isin(chosen.take(open_at), list(self.edges))]
-        return chosen
+# Places whose step changed, with the nodes that stand there now, for each changed row.
+Turned = list[tuple[Longs, Nodes]]
 
 
 class Repair:
@@ -123,40 +39,54 @@ class Repair:
 
     def apply(self, changes: dict[int, dict[int, int]]) -> int:
         """Repair the walks for all `changes` since the last repair; returns how many walks were rewritten."""
-        turned: list[tuple[Longs, Nodes]] = []
+        turned: Turned = []
         for node, before in changes.items():
             self._transitions.outdate(node, before)
             candidates = self._walks.candidates(node)
-            if len(candidates):
-                row = ChangedRow(before, self._graph.row(node), self._graph.total(node))
-                places = self._turned(row, node, candidates)
-                if len(places):
-                    turned.append((places, row.choose(len(places), self._draws, partial(self._steps_from, node))))
+            if len(candidates) > ONE_BY_ONE:
+                self._turn(turned, node, before, candidates)
+            elif len(candidates) and (steps := self._steps_out(node, candidates.tolist())):
+                self._turn_few(turned, node, before, steps)
         return self._rewrite(turned) if turned else 0
+
+    def _changed(self, node: int, before: dict[int, int]) -> ChangedRow:
+        return ChangedRow(before, self._graph.row(node), self._graph.total(node))
+
+    def _turn(self, turned: Turned, node: int, before: dict[int, int], candidates: Longs | Nodes) -> None:
+        """Add to `turned` the places after steps out of `node` that go elsewhere now, and where they go."""
+        row = self._changed(node, before)
+        left = [self._left(row, node, candidates)]
+        left += [self._left_to(row, node, target) for target, (weight, _) in row.edges.items() if weight]
+        self._turn_to(turned, row, node, np.concatenate(left))
+
+    def _turn_to(self, turned: Turned, row: ChangedRow, node: int, places: Longs) -> None:
+        if places.size:
+            turned.append((places, row.choose(len(places), self._draws, partial(self._steps_from, node))))
+
+    def _steps_out(self, node: int, candidates: list[int]) -> list[int]:
+        """The places after those of `candidates` where a walk does step out of `node`."""
+        at, owner = self._walks.at_view, self._walks.owner_view
+        last = len(owner) - 1
+        return [
+            place + 1 for place in candidates if at[place] == node and place < last and owner[place] == owner[place + 1]
+        ]
+
+    def _turn_few(self, turned: Turned, node: int, before: dict[int, int], steps: list[int]) -> None:
+        """`_turn` without array operations for the few places after steps out of `node`."""
+        row, at = self._changed(node, before), self._walks.at_view
+        common = row.leaving()
+        left = [
+            place
+            for place, number in zip(steps, self._draws.few(len(steps)), strict=True)
+            if number < (row.leaving_to(at[place]) if at[place] in row.edges else common)
+        ]
+        if left:
+            self._turn_to(turned, row, node, np.array(left, np.int64))
 
     def _steps_from(self, node: int, count: int) -> Nodes:
         if self._transitions.is_outdated(node):
             self._transitions.renew(node)
         return self._transitions.step(np.full(count, node, np.int32), self._draws.take(count))
-
-    def _turned(self, row: ChangedRow, node: int, candidates: Longs | Nodes) -> Longs:
-        """The places after steps out of `node` that go elsewhere now."""
-        if len(candidates) <= _ONE_BY_ONE:
-            return self._turned_few(row, node, candidates.tolist())
-        left = [self._left(row, node, candidates)]
-        left += [self._left_to(row, node, target) for target, (weight, _) in row.edges.items() if weight]
-        return np.concatenate(left) if len(left) > 1 else left[0]
-
-    def _turned_few(self, row: ChangedRow, node: int, candidates: list[int]) -> Longs:
-        at, owner = self._walks.at_view, self._walks.owner_view
-        common, last = row.leaving(), len(owner) - 1
-        found = []
-        for place, number in zip(candidates, self._draws.few(len(candidates)), strict=True):
-            if at[place] == node and place < last and owner[place] == owner[place + 1]:
-                target = at[place + 1]
-                if number < (row.leaving_to(target) if target in row.edges else common):
-                    found.append(place + 1)
-        return np.array(found, np.int64)
 
     def _left(self, row: ChangedRow, node: int, candidates: Longs | Nodes) -> Longs:
         """The places after those steps along unchanged edges (or out of a dead end) that do not stay."""
@@ -184,7 +114,7 @@ class Repair:
         places = places[places < len(owner)]
         return places.compress(owner.take(places) == owner.take(places - 1))
 
-    def _rewrite(self, turned: list[tuple[Longs, Nodes]]) -> int:
+    def _rewrite(self, turned: Turned) -> int:
         """Walk on from the first changed step of each walk to its end; later changed steps are walked anew anyway."""
         places, targets = np.concatenate([at for at, _ in turned]), np.concatenate([to for _, to in turned])
         order = np.argsort(places)

@@ -37,7 +37,8 @@ def lengths(alpha: float, numbers: Floats) -> Longs:
     """Steps of each walk, in descending order."""
     ascending = survival(alpha)[::-1]
     steps = len(ascending) - np.searchsorted(ascending, numbers, side="right")
-    return np.sort(steps)[::-1].astype(np.int64)
+    counts = np.bincount(steps)
+    return np.repeat(np.arange(len(counts) - 1, -1, -1), counts[::-1])
 
 
 class Walks:
@@ -55,6 +56,7 @@ class Walks:
         self.hits: Longs = np.zeros(0, np.int64)
         self._order: Nodes = np.empty(0, np.int32)
         self._bounds: Longs = np.zeros(1, np.int64)
+        self._in_tail: Flags = np.zeros(1, np.bool_)
         self._tail_nodes: Nodes = np.empty(self.places // _TAIL_SHARE + 1, np.int32)
         self._tail_places: Nodes = np.empty(self.places // _TAIL_SHARE + 1, np.int32)
         self._tail = 0
@@ -88,12 +90,14 @@ class Walks:
         np.cumsum(np.bincount(sorted_nodes, minlength=nodes), out=self._bounds[1:])
         self._order = order.astype(np.int32)
         self._indexed_at = self.at.copy()
+        self._in_tail = np.zeros(nodes, np.bool_)
         self._tail = 0
 
     def admit(self, nodes: int) -> None:
         """Make room for counting visits to node numbers below `nodes`."""
         if nodes > len(self.hits):
             self.hits = grown(self.hits, nodes)
+            self._in_tail = grown(self._in_tail, nodes)
 
     def rewritten(self, places: Longs | range, nodes: Nodes | list[int]) -> None:
         """Tell the index what now stands at `places`."""
@@ -102,6 +106,7 @@ class Walks:
             if end > len(self._tail_nodes):
                 self._tail, self._scans = -1, 0
                 return
+            self._in_tail[nodes] = True
             self._tail_nodes[self._tail : end] = nodes
             self._tail_places[self._tail : end] = places
             self._tail = end
@@ -124,14 +129,12 @@ class Walks:
             return _NOWHERE
         if self._tail < 0:
             return self._scanned(node)
-        indexed = self._order[:0]
+        indexed = _NOWHERE
         if node + 1 < len(self._bounds):
-            indexed = self._order[self._bounds[node] : self._bounds[node + 1]]
-        if not self._tail:
+            indexed = self._order[self._bounds.item(node) : self._bounds.item(node + 1)]
+        if not self._in_tail.item(node):
             return indexed
         late = self._tail_places[: self._tail][self._tail_nodes[: self._tail] == node]
-        if not late.size:
-            return indexed
         late = late[self._indexed_at.take(late) != node]
         return np.concatenate([indexed, np.unique(late)])
 

@@ -61,7 +61,7 @@ class Membership:
         self.signer = Signer(ledger, network, backend)
         self.treasury = Treasury(ledger, network, self.signer, backend) if backend else None
         self.pictures = Pictures(ledger, network, content, headless, self._picture_came)
-        self.opinions = Opinions(ledger.identity.public_key, commons)
+        self.opinions = Opinions(ledger.identity, commons)
         self._changes: asyncio.Queue[Changes] = asyncio.Queue(CHANGES_WAITING)
         self._gossip: asyncio.Queue[HalfBlock] = asyncio.Queue(CHANGES_WAITING)
         self._tasks: list[asyncio.Task[None]] = []

@@ -1,9 +1,10 @@
 """This member's view of everyone's reputation, kept up with the ledger."""
 
+import hashlib
 import sqlite3
 
 from overlay.economy.members import Commons
-from overlay.keys import PublicKey
+from overlay.keys import Identity, PublicKey
 from overlay.meritrank import DamagedWalks, FeedbackGraph, Rank, Reputation, Score, StaleWalks
 from overlay.meritrank.feedback import UNIT, Evidence, evidence
 from overlay.trustchain import blocks
@@ -18,18 +19,16 @@ class Opinions:
     """MeritRank with this node's member as ego, over the evidence in its own ledger.
 
     Who is proven to have signed two histories gets nothing from what others said before: only proofs punish
-    globally (DESIGN 3.3). The seed is the commons and the ego, so that a restart gives the same scores.
+    globally (DESIGN 3.3). The seed follows from the identity, so that a restart gives the same scores, and nobody else
+    can shape edges to the very walks that this node walks.
     """
 
-    def __init__(self, ego: PublicKey, commons: Commons) -> None:
-        self._ego, self._commons = ego, commons
+    def __init__(self, identity: Identity, commons: Commons) -> None:
+        self._ego, self._commons = identity.public_key, commons
+        self._seed = hashlib.blake2b(commons.id, key=identity.secret[10:], person=b"cf walks").digest()
         self._known: dict[BlockHash, Evidence] = {}
         self._graph = FeedbackGraph()
-        self.reputation = Reputation(self._graph, ego, self._seed)
-
-    @property
-    def _seed(self) -> bytes:
-        return self._commons.id + self._ego
+        self.reputation = Reputation(self._graph, self._ego, self._seed)
 
     def follow(self, db: sqlite3.Connection) -> bool:
         """Take up what the ledger says now; True when anything changed."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from overlay.meritrank import ConflictingEvidence, FeedbackGraph, InvalidWeight, SelfFeedback
 from overlay.meritrank.ageing import AGEING_BITS, factor
 from overlay.meritrank.edges import MAX_ROW_TOTAL, fitted
-from overlay.meritrank.graph import MAX_WEIGHT
+from overlay.meritrank.evidence import MAX_WEIGHT
 
 FARMER, BAKER, MECHANIC, CARPENTER = b"farmer", b"baker", b"mechanic", b"carpenter"
 PEOPLE = [FARMER, BAKER, MECHANIC, CARPENTER]

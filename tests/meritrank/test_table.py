@@ -57,6 +57,11 @@ def test_labels_may_be_any_text(tmp_path: Path) -> None:
     assert edges(found) == [("bäcker".encode(), b"farmer", 3), (b"farmer", b"007", 2), (b"007", b"7", 1)]
 
 
+def test_a_number_with_leading_zeros_is_another_member(tmp_path: Path) -> None:
+    found = read(tmp_path, "7,1,2\n007,8,1\n")
+    assert edges(found) == [(b"7", b"1", 2), (b"007", b"8", 1)]
+
+
 def test_far_apart_numbers_are_read_without_a_table_as_large_as_they_are(tmp_path: Path) -> None:
     found = read(tmp_path, "1,999999999999999999,5\n999999999999999999,3,2\n")
     assert edges(found) == [(b"1", b"9" * 18, 5), (b"9" * 18, b"3", 2)]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from overlay.meritrank import Decay, FeedbackGraph, Reputation
 from overlay.meritrank.arrays import group_by_node, ranges
 from overlay.meritrank.chance import Draws, derive
+from overlay.meritrank.coupling import ChangedRow, thinned
 from overlay.meritrank.edges import EdgeTable
 from overlay.meritrank.exact import scores, total_visits, unique_visits
-from overlay.meritrank.repair import ChangedRow, thinned
 from overlay.meritrank.transitions import Transitions
 from overlay.meritrank.walks import lengths, survival
 
@@ -78,11 +78,12 @@ def test_any_sequence_of_edits_gives_the_scores_of_recomputation(batches: list[l
     assert_close_to_exact(reputation)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(edit, max_size=40), st.integers(0, 2**32))
-def test_counts_flags_and_index_stay_whole_through_edits(edits: list[Edit], seed: int) -> None:
+@settings(max_examples=60, deadline=None)
+@given(st.lists(edit, max_size=40), st.integers(0, 2**32), st.sampled_from([5, 30, 200]))
+def test_counts_flags_and_index_stay_whole_through_edits(edits: list[Edit], seed: int, walks: int) -> None:
+    """Few walks are repaired one by one, many abreast."""
     graph = FeedbackGraph()
-    reputation = Reputation(graph, name(0), seed.to_bytes(5, "big"), 60)
+    reputation = Reputation(graph, name(0), seed.to_bytes(5, "big"), walks)
     for one in edits:
         put(graph, [one])
         reputation.refresh()
@@ -308,3 +309,27 @@ def test_grouping_and_ranges_agree_with_their_plain_meaning() -> None:
     assert np.array_equal(group_by_node(small, 1000), np.argsort(small, kind="stable"))
     assert ranges(np.array([5, 0, 9]), np.array([2, 1, 3])).tolist() == [5, 6, 0, 9, 10, 11]
     assert ranges(np.array([], np.int64), np.array([], np.int64)).tolist() == []
+
+
+def test_a_row_that_comes_and_goes_takes_no_more_room_each_time() -> None:
+    graph = FeedbackGraph()
+    put(graph, [(0, 1, 1), (1, 2, 1)])
+    transitions = Transitions(graph.table(), graph)
+    sizes = set()
+    for weight in [3, 0] * 20:
+        transitions.change(graph.find(name(1)), {graph.find(name(2)): weight})
+        sizes.add(transitions.used)
+    assert len(sizes) == 1
+
+
+def test_a_row_whose_absurd_evidence_is_forgotten_is_drawn_from_as_before() -> None:
+    graph = FeedbackGraph()
+    for number in range(3):
+        graph.record(name(0), name(number + 1), 1, b"%d" % number)
+    reputation = Reputation(graph, name(0), b"seed", decay=PLAIN)
+    graph.record(name(0), name(1), 2**90, b"absurd")
+    assert reputation.score(name(1)).value == pytest.approx(0.85, abs=0.02)
+    graph.forget(b"absurd")
+    graph.record(name(0), name(4), 1, b"another")
+    assert_close_to_exact(reputation)
+    assert reputation.score(name(4)).value == pytest.approx(0.85 / 4, abs=0.02)

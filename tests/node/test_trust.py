@@ -31,13 +31,13 @@ def fulfilled(receiver: Identity, provider: Identity, worth: int, at: int = 1) -
 
 async def test_scores_follow_the_ledger_and_survive_a_restart(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "x.db", FARMER, [FeedbackView()], HandClock(), SeededRandomness("x"))
-    opinions = Opinions(FARMER.public_key, COMMONS)
+    opinions = Opinions(FARMER, COMMONS)
     assert not opinions.follow(ledger.db)
     await ledger.ingest(fulfilled(FARMER, BAKER, 3))
     assert opinions.follow(ledger.db)
     assert opinions.score(BAKER.public_key).value > 0
     assert opinions.limit(BAKER.public_key) in (2, 3)
-    again = Opinions(FARMER.public_key, COMMONS)
+    again = Opinions(FARMER, COMMONS)
     again.restore(ledger.db, opinions.save())
     assert again.score(BAKER.public_key) == opinions.score(BAKER.public_key)
     for damaged in (None, b"", b"nonsense", opinions.save()[:-1]):
@@ -48,7 +48,7 @@ async def test_scores_follow_the_ledger_and_survive_a_restart(tmp_path: Path) ->
 
 async def test_who_is_proven_to_have_cheated_keeps_nothing(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "x.db", FARMER, [FeedbackView()], HandClock(), SeededRandomness("x"))
-    opinions = Opinions(FARMER.public_key, COMMONS)
+    opinions = Opinions(FARMER, COMMONS)
     await ledger.ingest([*fulfilled(FARMER, BAKER, 3), *fulfilled(FARMER, MECHANIC, 3, at=2)])
     opinions.follow(ledger.db)
     assert opinions.score(BAKER.public_key).value > 0
