@@ -29,6 +29,7 @@ from overlay.node.wire import (
     Voucher,
     Vouchers,
     Why,
+    WithoutExchange,
 )
 
 NOW = 1_800_000_000_000
@@ -348,6 +349,7 @@ def why() -> Why:
                 0.3, (ReasonStep(baker, farmer, 20, (some_id("3"),)), ReasonStep(farmer, mechanic, 4, (some_id("4"),)))
             ),
         ),
+        (WithoutExchange(some_id("1"), baker, mechanic, 0.119),),
     )
 
 

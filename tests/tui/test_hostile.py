@@ -6,7 +6,7 @@ from typing import cast
 import msgspec
 import pytest
 
-from overlay.node.wire import Event, People, Tell
+from overlay.node.wire import Event, People, Problem, Tell
 from tests.tui import hostile, story
 from tests.tui.double import NodeDouble
 from tests.tui.hostile import is_plain
@@ -113,3 +113,10 @@ async def test_members_without_a_name_that_can_be_shown_go_by_their_key(node: No
     async with opened(node) as stage:
         await stage.press("4")
         await stage.until_shown(f"Name   {nameless.short}"[:6], nameless.short)
+
+
+async def test_sentences_of_the_node_are_shown_as_they_were_written(node: NodeDouble) -> None:
+    node.answers["status/show"] = story.status(signing="[red]stop[/red] [/]", notices=("[b]mind[/b]",))
+    node.problems["people/list"] = (500, Problem("[i]broken[/i]", "internal"))
+    async with opened(node) as stage:
+        await stage.until_shown("[red]stop[/red] [/]", "[b]mind[/b]", "[i]broken[/i]")

@@ -133,7 +133,7 @@ def _value(kind: inspect.Type, text: str) -> object:
         case inspect.StrType():
             return text
         case _:
-            return {inspect.BoolType: True, inspect.NoneType: None}.get(type(kind), 1)
+            return {inspect.BoolType: True, inspect.NoneType: None, inspect.BytesType: b""}.get(type(kind), 1)
 
 
 def _texts(value: object) -> list[str]:

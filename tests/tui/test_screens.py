@@ -95,6 +95,7 @@ async def test_why_explains_a_score_by_kept_promises(node: NodeDouble) -> None:
     async with opened(node) as stage:
         await stage.press("4", "down", "down", "w")
         await stage.until_shown("Your trust in mechanic is 0.238.", "70%", "mechanic kept 2 promises to baker")
+        await stage.until_shown("Without what mechanic kept for baker it would be 0.119.")
     assert {"member": story.key_of("mechanic")} in node.queries
 
 

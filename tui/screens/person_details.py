@@ -7,6 +7,9 @@ from tui.screens.modal import facts
 from tui.state import State, called
 from tui.theme import AMBER, DIM, GREEN, RED, TEAL
 
+# So many exchanges are named of those without which a score would be lower.
+WEIGHTIEST = 3
+
 
 def person_facts(person: Person, state: State) -> Text:
     """All that is known of a member."""
@@ -36,6 +39,10 @@ def why_words(why: Why) -> Text:
     words.append("It comes along these kept promises:\n")
     for reason in sorted(why.reasons, key=lambda each: -each.share):
         words.append_text(_path(reason))
+    words.append("\n" if why.without else "")
+    for each in sorted(why.without, key=lambda one: one.score)[:WEIGHTIEST]:
+        kept = f"what {each.provider or 'somebody'} kept for {each.receiver or 'somebody'}"
+        words.append(f"\nWithout {kept} it would be {each.score:.3f}.", DIM)
     return words
 
 
