@@ -62,8 +62,9 @@ class MemberConnection(PacedConnection):
         self, configuration: QuicConfiguration, limits: StreamLimits, resets: Resets, **server_ids: Any
     ) -> None:
         super().__init__(configuration, limits, **server_ids)
-        self._resets = resets
-        self._set_reset_tokens()
+        if not self._is_client:
+            # The library's token is random and so would be lost in a restart. Clients have none for their first id.
+            self._host_cids[0].stateless_reset_token = resets.token(self.host_cid)
         self.accepted = 0
         # Nobody migrates, so one spare connection id is plenty.
         self._local_active_connection_id_limit = 2
@@ -93,16 +94,6 @@ class MemberConnection(PacedConnection):
         self.tls._request_client_certificate = not self._is_client
         self.tls._supported_groups = [tls.Group.X25519]
         self.tls._signature_algorithms = [tls.SignatureAlgorithm.ED25519]
-
-    def _replenish_connection_ids(self) -> None:
-        super()._replenish_connection_ids()
-        self._set_reset_tokens()
-
-    def _set_reset_tokens(self) -> None:
-        """The library's tokens are random and so are lost in a restart. A client has none for its first id."""
-        for own_id in self._host_cids:
-            if own_id.stateless_reset_token is not None:
-                own_id.stateless_reset_token = self._resets.token(own_id.cid)
 
     def _payload_received(
         self, context: QuicReceiveContext, plain: bytes, crypto_frame_required: bool = False

@@ -74,6 +74,6 @@ class StreamLimits:
     # connection alive, so only a dead peer is silent for so long.
     idle_seconds: float = 30.0
     # A request or an answer on its way must move by `stall_bytes` in every `stall_seconds`, or it is given up. The
-    # worst honest case: 32 streams share a line that loses one datagram in ten and so carries 16 kB/s, 15 kB each.
+    # worst honest case: 32 streams share a line that loses one datagram in ten and so carries some 16 kB/s, 15 kB each.
     stall_seconds: float = 30.0
     stall_bytes: int = 4 << 10

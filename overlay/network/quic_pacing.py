@@ -132,10 +132,7 @@ class PacedConnection(QuicConnection):
         """Whether there is more to send than acknowledgements, which have a timer of their own."""
         if not self._handshake_confirmed or self._handshake_done_pending or self._retire_connection_ids:
             return True
-        return any(
-            not stream.sender.buffer_is_empty or stream.sender.reset_pending or stream.receiver.stop_pending
-            for stream in self._streams.values()
-        )
+        return any(not stream.sender.buffer_is_empty for stream in self._streams.values())
 
     # Overridden parts of the library
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import sqlite3
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,7 @@ from overlay.network.community import Address
 from overlay.network.invitation import Invitation
 from overlay.network.network import Network
 from overlay.network.sync import Sync
-from overlay.node.config import Config
+from overlay.node.config import ANY, LOOPBACK, Config
 from overlay.node.events import EventBus
 from overlay.node.folder import DataFolder
 from overlay.node.guard import SigningGuard
@@ -145,9 +146,9 @@ class Node:
             log.info("walks are not kept: %s", error)
 
     def advertised(self) -> Address:
-        """The address that invitations name."""
+        """The address that invitations name: a node that listens everywhere names the one that leads out."""
         host, port = self.home.network.address
-        return (self.config.network.advertise or host, port)
+        return (self.config.network.advertise or (outward_address() if host == ANY else host), port)
 
     async def set_value(self, name: str, value: bytes) -> None:
         query = "INSERT INTO node_setting VALUES (?,?) ON CONFLICT DO UPDATE SET value = excluded.value"
@@ -239,6 +240,16 @@ def _backend(config: Config) -> ChainBackend | None:
         return None
     login = CookieFile(Path(wanted.cookie)) if wanted.cookie else Password(wanted.user, wanted.password)
     return BitcoindBackend(wanted.rpc, login, config.chain)
+
+
+def outward_address() -> str:
+    """This machine's address in its network; loopback when it has no other."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: nobody's; a connected UDP socket sends nothing
+        except OSError:
+            return LOOPBACK
+        return str(probe.getsockname()[0])
 
 
 def version() -> str:

@@ -107,6 +107,8 @@ class Rest:
                 except TimeoutError:
                     await response.write(b": still here\n\n")
                     continue
+                if event is None:
+                    return response
                 await response.write(b"event: %s\ndata: %s\n\n" % (event.topic.encode(), msgspec.json.encode(event)))
 
 

@@ -57,6 +57,7 @@ class Rogue:
 
     def __post_init__(self) -> None:
         self.where = address(self.number)
+        self._timer: asyncio.TimerHandle | None = None
         self._send = self.internet.sender(self.where)
         self.internet.receivers[self.where] = self.receive
 
@@ -75,14 +76,15 @@ class Rogue:
             self.heard.append(event)
         for datagram, target in self.connection.datagrams_to_send(now=now):
             self._send(target, datagram)
+        if self._timer is not None:
+            self._timer.cancel()
         due = self.connection.get_timer()
         if due is not None and not self.is_over:
-            asyncio.get_running_loop().call_later(max(0.001, due - now), self._tick)
+            self._timer = asyncio.get_running_loop().call_later(max(0.001, due - now), self._tick)
 
     def _tick(self) -> None:
-        if not self.is_over:
-            self.connection.handle_timer(now=asyncio.get_running_loop().time())
-            self.flush()
+        self.connection.handle_timer(now=asyncio.get_running_loop().time())
+        self.flush()
 
     @property
     def is_over(self) -> bool:

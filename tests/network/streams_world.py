@@ -1,8 +1,10 @@
 """A small world for the stream tests: virtual time, an unreliable in-memory internet, members with known keys."""
 
 import asyncio
+import heapq
 import random
 import selectors
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -24,6 +26,10 @@ class Stuck(Exception):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Time jumps to the next timer when nothing else is left to do."""
 
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+    _timer_cancelled_count: int
+
     def __init__(self) -> None:
         super().__init__(selectors.DefaultSelector())
         self._virtual_now = 0.0
@@ -32,14 +38,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual_now
 
     def _run_once(self) -> None:
-        if not self._ready:  # type: ignore[attr-defined]
-            if not self._scheduled:  # type: ignore[attr-defined]
+        if not self._ready:
+            self._drop_cancelled()
+            if not self._scheduled:
                 raise Stuck
-            self._virtual_now = max(self._virtual_now, self._scheduled[0].when())  # type: ignore[attr-defined]
+            self._virtual_now = max(self._virtual_now, self._scheduled[0].when())
         super()._run_once()  # type: ignore[misc]
 
+    def _drop_cancelled(self) -> None:
+        """The base class would wait in real time for what comes after a cancelled timer."""
+        while self._scheduled and self._scheduled[0].cancelled():
+            heapq.heappop(self._scheduled)._scheduled = False  # type: ignore[attr-defined]
+            self._timer_cancelled_count -= 1
+
     def pending_timers(self) -> list[asyncio.TimerHandle]:
-        return [handle for handle in self._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
+        return [handle for handle in self._scheduled if not handle.cancelled()]
 
 
 def run(scene: Coroutine[Any, Any, T]) -> T:
@@ -85,6 +98,10 @@ class Internet:
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
+
+    def next_seed(self) -> int:
+        """Another for each node, also for one that was there before."""
+        return self._chance.getrandbits(64)
 
     def sender(self, source: Address) -> Callable[[Address, bytes], None]:
         """How a node at this address sends, until another node takes the address over."""
@@ -159,7 +176,7 @@ def join(
         who,
         internet.sender(where),
         LoopClock(),
-        SeededRandom(number),
+        SeededRandom(internet.next_seed()),
         serve,
         limits,
         commons=commons,

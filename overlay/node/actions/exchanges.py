@@ -95,11 +95,12 @@ class _Row:
 
 
 def _model(node: Node, row: _Row) -> ExchangeModel:
-    stands = _standing(node, row)
+    taken = _taken_up(node, row)  # an offer that was taken up stands as the exchange that came of it
+    stands = standing(node.db, taken or row.proposal, node.clock.now())
     agreement = agreement_of(node.db, row.proposal)
     parts = _parts(node, row.proposal)
     legs = legs_of(node.db, row.proposal)
-    mine = row.counterparty == node.identity.public_key
+    mine = row.counterparty == node.identity.public_key and taken is None
     return ExchangeModel(
         id=row.proposal.hex(),
         agreement=agreement[0].hex() if agreement else "",
@@ -121,13 +122,13 @@ def _model(node: Node, row: _Row) -> ExchangeModel:
     )
 
 
-def _standing(node: Node, row: _Row) -> Standing:
-    """An offer that was taken up stands as the exchange that came of it."""
+def _taken_up(node: Node, row: _Row) -> BlockHash | None:
+    """The exchange that came of an offer."""
     taken = node.db.execute(
         "SELECT proposal FROM voucher_exchange WHERE offer = ? AND proposer = ? AND counterparty = ?",
         (row.proposal, row.counterparty, row.proposer),
     ).fetchone()
-    return standing(node.db, taken[0] if taken else row.proposal, node.clock.now())
+    return BlockHash(taken[0]) if taken else None
 
 
 def _waiting_for(node: Node, row: _Row, stands: Standing, legs: list[Leg]) -> str:

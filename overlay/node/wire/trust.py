@@ -48,7 +48,10 @@ class TrustList(Tell, frozen=True):
 
 
 class ReasonStep(Tell, frozen=True):
-    """One edge of a path of trust: `receiver` says that `provider` fulfilled, in these blocks."""
+    """One edge of a path of trust: `receiver` says that `provider` fulfilled, in these blocks.
+
+    `weight` is in millionths of the commons' scale.
+    """
 
     receiver: str
     provider: str
