@@ -11,10 +11,12 @@ from overlay.economy.holdings import HoldingsView
 from overlay.economy.members import MembersView
 from overlay.economy.standing import Standing, current_holdings, standing
 from overlay.keys import Identity, PublicKey
-from overlay.trustchain import outbox
-from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain import blocks, outbox
+from overlay.trustchain.block import ANYONE, BlockHash, HalfBlock
+from overlay.trustchain.commitment import Body
 from overlay.trustchain.ledger import Changes, Ledger, Transaction
-from overlay.trustchain.statements import AgreeExchange, Mint
+from overlay.trustchain.outbox import ALL_PARTS
+from overlay.trustchain.statements import Anything, Mint
 
 T = TypeVar("T")
 START = 1_800_000_000_000
@@ -76,6 +78,18 @@ class Townsperson:
         amount = [Amount(voucher, quantity)]
         return (await self.do(lambda tx: exchange.propose(tx, self.random, to.key, amount, until, weight=weight))).hash
 
+    async def forge(
+        self, statement: Anything, *, to: PublicKey = ANYONE, link: HalfBlock | None = None, body: Body | None = None
+    ) -> HalfBlock:
+        """Sign whatever one likes on the own chain, with none of the checks of `exchange`."""
+        return await self.do(lambda tx: tx.append(statement, to=to, link=link, body=body))
+
+    async def show(self, other: "Townsperson", *found: bytes, parts: int = ALL_PARTS) -> None:
+        """Hand blocks over, with the parts of their bodies whose bits are set."""
+        blocks_ = [block for each in found if (block := self.ledger.block(each))]
+        disclosed = [part for each in found for part in blocks.parts(self.ledger.db, each) if parts >> part.index & 1]
+        assert await other.ledger.ingest(blocks_, disclosed) == []
+
     async def agree(self, proposal: BlockHash, *, allow_provisional: bool = False) -> HalfBlock:
         return await self.do(lambda tx: exchange.agree(tx, proposal, allow_provisional=allow_provisional))
 
@@ -90,11 +104,7 @@ class Townsperson:
         """Let the node do what it does by itself about everything that is new."""
         while self.changes:
             changed = self.changes.pop(0)
-            touched = {BlockHash(part.block) for part in changed.parts} | {block.hash for block in changed.blocks}
-            for block in changed.blocks:
-                said = exchange.meaning(block)
-                if isinstance(said, AgreeExchange):
-                    touched.add(BlockHash(said.proposal))
+            touched = exchange.touched(changed)
             await self.do(lambda tx, touched=touched: exchange.react(tx, touched))  # type: ignore[misc]
 
 

@@ -1,18 +1,26 @@
-"""Which spend of a holding stands: the judgement over the facts that the holdings view has folded (DESIGN 3.3).
+"""How far an exchange has come, and what a member holds: told from facts and words alone (DESIGN 3.3).
 
-The issuer of a voucher orders the spends of its holdings on its own chain: by its half where it answers a proposal, by
-a witness statement otherwise (also where it proposed itself: a proposal can still be cancelled, so it orders nothing,
-docs/decisions/issuer-as-proposer.md). The first whole spend that it accepted is final; what spends the same holding
-later, or not at all in its eyes, is refused. Nothing here depends on the order in which blocks arrived.
+The issuer of a voucher orders the spends of its holdings on its own chain. The first whole spend that it accepted is
+final; what spends the same holding later, or not at all in its eyes, is refused. Nothing here depends on the order in
+which blocks arrived.
 """
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from overlay.economy.holdings import Holding, agreement_of, holdings, is_whole
+from overlay.economy.facts import Leg, Place, Word, legs_of, word_on
+from overlay.economy.holdings import Holding
+from overlay.economy.supply import Supply, supply
+from overlay.economy.weighing import REFUSED
 from overlay.keys import PublicKey
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
+
+# Exchanges that have no word of their issuer yet, looked through behind one that has none either: at 20 us each they
+# take 20 ms. What has a longer history without the issuer counts as unproven until the issuer is in reach.
+MAX_PROVISIONAL = 1_024
 
 
 class Standing(Enum):
@@ -27,137 +35,120 @@ class Standing(Enum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One leg as it was folded."""
-
-    proposal: BlockHash
-    position: int
-    giver: PublicKey
-    receiver: PublicKey
-    voucher: BlockHash
-    issuer: PublicKey
-    quantity: int
-    change: int
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """What a voucher's issuer said of a leg: at which place of its chain, and whether it was the first spend."""
-
-    sequence: int
-    first: bool
-
-
-def legs_of(db: sqlite3.Connection, proposal: bytes) -> list[Leg]:
-    """The legs of an exchange or offer that this node knows."""
-    rows = db.execute(
-        "SELECT l.proposal, l.position, l.giver, l.receiver, l.voucher, m.issuer, l.quantity, l.change"
-        " FROM voucher_leg l JOIN voucher_mint m ON m.id = l.voucher WHERE l.proposal = ? ORDER BY l.position",
-        (proposal,),
-    )
-    return [Leg(BlockHash(a), b, PublicKey(c), PublicKey(d), BlockHash(e), PublicKey(f), g, h)
-            for a, b, c, d, e, f, g, h in rows]  # fmt: skip
-
-
-def word_on(db: sqlite3.Connection, leg: Leg) -> Word | None:
-    """What the issuer has said of an agreed leg, if anything: its first word counts."""
-    agreement = agreement_of(db, leg.proposal)
-    if agreement is None:
-        return None
-    (counterparty,) = db.execute(
-        "SELECT counterparty FROM voucher_exchange WHERE proposal = ?", (leg.proposal,)
-    ).fetchone()
-    if leg.issuer == counterparty:
-        return Word(agreement[1], first=True)
-    row = db.execute(
-        "SELECT sequence, first FROM voucher_witness WHERE proposal = ? AND author = ? AND agreement = ?"
-        " AND legs >> ? & 1 ORDER BY sequence, block LIMIT 1",
-        (leg.proposal, leg.issuer, agreement[0], leg.position),
-    ).fetchone()
-    return Word(row[0], bool(row[1])) if row else None
-
-
 def standing(db: sqlite3.Connection, proposal: bytes, now: int) -> Standing:
     """How an exchange (or offer) stands at `now` (milliseconds), as far as this node can tell."""
-    if agreement_of(db, proposal) is None:
-        return _unanswered(db, proposal, now)
-    legs = legs_of(db, proposal)
-    each = [_leg_standing(db, leg) for leg in legs]
-    for worst in (Standing.REFUSED, Standing.UNPROVEN, Standing.PROVISIONAL):
-        if worst in each:
-            return worst
-    return Standing.FINAL
+    number = blocks.find_id(db, proposal)
+    return Standing.UNPROVEN if number is None else standing_of(db, number, now)
 
 
-def _unanswered(db: sqlite3.Connection, proposal: bytes, now: int) -> Standing:
-    row = db.execute("SELECT valid_until FROM voucher_exchange WHERE proposal = ?", (proposal,)).fetchone()
+def standing_of(db: sqlite3.Connection, proposal: int, now: int) -> Standing:
+    """`standing` by the small number of the proposal."""
+    row = db.execute("SELECT agreed, valid_until FROM voucher_proposal WHERE block = ?", (proposal,)).fetchone()
     if row is None:
         return Standing.UNPROVEN
-    cancelled = db.execute(
-        "SELECT 1 FROM voucher_cancel c JOIN voucher_exchange e USING (proposal)"
-        " WHERE c.proposal = ? AND c.author IN (e.proposer, e.counterparty)",
+    agreed, valid_until = row
+    if agreed is None:
+        exchange = taken_up_by(db, proposal)
+        return _unanswered(db, proposal, valid_until, now) if exchange is None else standing_of(db, exchange, now)
+    if _was_declined_first(db, proposal):
+        return Standing.CANCELLED
+    query = "SELECT position FROM voucher_leg WHERE proposal = ?"
+    each = [leg_standing(db, (proposal, position)) for (position,) in db.execute(query, (proposal,)).fetchall()]
+    for worst in (Standing.REFUSED, Standing.UNPROVEN, Standing.PROVISIONAL, Standing.FINAL):
+        if worst in each:
+            return worst
+    return Standing.FINAL if is_complete(db, proposal) else Standing.UNPROVEN
+
+
+def is_complete(db: sqlite3.Connection, proposal: int) -> bool:
+    """Whether this node knows every part of a body."""
+    known, all_ = db.execute("SELECT count(*), max(count) FROM part WHERE block = ?", (proposal,)).fetchone()
+    return bool(known and known == all_)
+
+
+def taken_up_by(db: sqlite3.Connection, offer: int) -> int | None:
+    """The agreed exchange, if any, that came of an offer: the first to which its author agreed."""
+    row = db.execute(
+        "SELECT e.block FROM voucher_proposal o JOIN voucher_proposal e ON e.offer = o.block"
+        " JOIN half h ON h.id = e.agreement WHERE o.block = ? AND o.is_offer AND e.proposer = o.counterparty"
+        " AND e.counterparty = o.proposer AND NOT e.is_offer ORDER BY e.agreed, h.hash LIMIT 1",
+        (offer,),
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def _unanswered(db: sqlite3.Connection, proposal: int, valid_until: int, now: int) -> Standing:
+    if is_cancelled(db, proposal):
+        return Standing.CANCELLED
+    return Standing.LAPSED if valid_until <= now else Standing.OPEN
+
+
+def is_cancelled(db: sqlite3.Connection, proposal: int) -> bool:
+    """Whether one of the parties has said so, before or after an agreement."""
+    row = db.execute(
+        "SELECT 1 FROM voucher_proposal p JOIN voucher_cancellation c ON c.proposal = p.block"
+        " AND c.author IN (p.proposer, p.counterparty) WHERE p.block = ? LIMIT 1",
         (proposal,),
     ).fetchone()
-    if cancelled:
-        return Standing.CANCELLED
-    return Standing.LAPSED if row[0] <= now else Standing.OPEN
+    return row is not None
 
 
-def _leg_standing(db: sqlite3.Connection, leg: Leg) -> Standing:
-    word = word_on(db, leg)
-    if word is not None and not word.first:
-        return Standing.REFUSED
-    if not is_whole(db, leg.proposal, leg.position):
+def _was_declined_first(db: sqlite3.Connection, proposal: int) -> bool:
+    """Whether an issuer to whom its own voucher was proposed back said no before it said yes."""
+    row = db.execute(
+        "SELECT 1 FROM voucher_proposal p JOIN voucher_cancellation c ON c.proposal = p.block"
+        " AND c.author = p.counterparty AND c.sequence < p.agreed WHERE p.block = ?1"
+        " AND EXISTS (SELECT 1 FROM voucher_leg l JOIN voucher_mint m ON m.block = l.voucher"
+        " WHERE l.proposal = ?1 AND m.agent = p.counterparty AND l.word = 2) LIMIT 1",
+        (proposal,),
+    ).fetchone()
+    return row is not None
+
+
+def leg_standing(db: sqlite3.Connection, leg: Place) -> Standing:
+    """How one leg of an agreed exchange stands; others in the same exchange may stand worse."""
+    known = _verdict(db, leg)
+    return _by_history(db, leg) if known is None else known
+
+
+def _verdict(db: sqlite3.Connection, leg: Place) -> Standing | None:
+    """What the leg itself shows; None where it depends on where its inputs come from."""
+    made, own, word, beaten = db.execute(
+        "SELECT made, own, word, beaten FROM voucher_leg WHERE proposal = ? AND position = ?", leg
+    ).fetchone()
+    if not made:
         return Standing.UNPROVEN
-    if _is_defeated(db, leg, word):
+    if word == REFUSED or beaten:
         return Standing.REFUSED
-    if word is not None:
-        return Standing.FINAL  # the issuer vouches for all that came before
-    sources = {block for block, _ in inputs_of(db, leg)}
-    if any(standing(db, source, 0) is Standing.REFUSED for source in sources if agreement_of(db, source)):
-        return Standing.REFUSED
-    return Standing.PROVISIONAL
+    if word:
+        return Standing.FINAL
+    return Standing.PROVISIONAL if own is not None else None  # the issuer vouches for all that came before
 
 
-def _is_defeated(db: sqlite3.Connection, leg: Leg, word: Word | None) -> bool:
-    """Whether the issuer accepted another whole spend of one of the leg's inputs, and before this one."""
-    mine = _rank(leg, word) if word else None
-    for rival in rivals_of(db, leg):
-        other = word_on(db, rival)
-        if other is None or not other.first or not is_whole(db, rival.proposal, rival.position):
-            continue
-        if (mine is None or _rank(rival, other) < mine) and not _refused_by_word(db, rival.proposal):
-            return True
-    return False
+def _by_history(db: sqlite3.Connection, leg: Place) -> Standing:
+    """A leg without a word stands unless what it came from, back to the issuer's words, has been refused."""
+    seen, found, waiting = {leg}, set[Standing | None](), [leg]
+    while waiting:
+        for source in _sources(db, waiting.pop()):
+            if source in seen:
+                continue
+            seen.add(source)
+            if len(seen) > MAX_PROVISIONAL:
+                return Standing.UNPROVEN
+            known = _verdict(db, source)
+            found.add(known)
+            if known is None:
+                waiting.append(source)
+    return Standing.REFUSED if Standing.REFUSED in found else Standing.PROVISIONAL
 
 
-def _rank(leg: Leg, word: Word) -> tuple[int, bytes, int]:
-    return word.sequence, leg.proposal, leg.position
-
-
-def _refused_by_word(db: sqlite3.Connection, proposal: bytes) -> bool:
-    words = (word_on(db, leg) for leg in legs_of(db, proposal))
-    return any(word is not None and not word.first for word in words)
-
-
-def inputs_of(db: sqlite3.Connection, leg: Leg) -> list[tuple[BlockHash, int]]:
-    """The holdings that a leg consumes, as (block, index)."""
-    rows = db.execute(
-        "SELECT block, idx FROM voucher_input WHERE proposal = ? AND position = ? ORDER BY block, idx",
-        (leg.proposal, leg.position),
-    )
-    return [(BlockHash(block), index) for block, index in rows]
-
-
-def rivals_of(db: sqlite3.Connection, leg: Leg) -> list[Leg]:
-    """The other legs, agreed or not, that consume a holding which this one consumes."""
-    rows = db.execute(
-        "SELECT DISTINCT o.proposal, o.position FROM voucher_input i JOIN voucher_input o USING (block, idx)"
-        " WHERE i.proposal = ? AND i.position = ? AND NOT (o.proposal = i.proposal AND o.position = i.position)",
-        (leg.proposal, leg.position),
+def _sources(db: sqlite3.Connection, leg: Place) -> list[Place]:
+    """The legs whose outputs a leg consumes; a mint is none."""
+    return db.execute(
+        "SELECT l.proposal, l.position FROM voucher_input i JOIN voucher_leg l"
+        " ON l.proposal = i.source AND l.position = i.idx / 2 WHERE i.proposal = ? AND i.position = ?",
+        leg,
     ).fetchall()
-    return [other for proposal, at in rows for other in legs_of(db, proposal) if other.position == at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,52 +160,91 @@ class HoldingStanding:
     pending: bool
 
 
-def current_holdings(db: sqlite3.Connection, holder: PublicKey, now: int) -> list[HoldingStanding]:
-    """What a member holds at `now`: not spent, not refused, not expired."""
+def current_holdings(
+    db: sqlite3.Connection, holder: PublicKey, now: int, voucher: bytes | None = None
+) -> list[HoldingStanding]:
+    """What a member holds at `now` (of one voucher, or all): not spent, not refused, not expired."""
+    rows = db.execute(
+        "SELECT h.source, h.idx, s.hash, m.id, h.quantity FROM voucher_holding h JOIN half s ON s.id = h.source"
+        " JOIN voucher_mint m ON m.block = h.voucher WHERE h.holder = (SELECT id FROM agent WHERE key = ?1)"
+        " AND h.live = 1 AND (?2 IS NULL OR m.id = ?2) AND (m.expires = 0 OR m.expires > ?3) ORDER BY s.hash, h.idx",
+        (holder, voucher, now),
+    ).fetchall()
     found = []
-    for each in holdings(db, holder):
-        came = Standing.FINAL if each.block == each.voucher else standing(db, each.block, now)
-        if came in (Standing.REFUSED, Standing.UNPROVEN) or _has_expired(db, each.voucher, now):
-            continue
-        uses = [standing(db, proposal, now) for proposal in _uses(db, each)]
-        if Standing.FINAL in uses or Standing.PROVISIONAL in uses:
-            continue
-        found.append(HoldingStanding(each, came, Standing.OPEN in uses))
+    for source, index, block, of, quantity in rows:
+        came = holding_standing(db, (source, index))
+        if came in (Standing.FINAL, Standing.PROVISIONAL) and _is_kept(db, (source, index)):
+            held = Holding(BlockHash(block), index, BlockHash(of), holder, quantity)
+            found.append(HoldingStanding(held, came, is_bound(db, (source, index), now)))
     return found
 
 
-def _uses(db: sqlite3.Connection, each: Holding) -> list[bytes]:
+def holding_standing(db: sqlite3.Connection, holding: Place) -> Standing:
+    """How the leg stands that a holding, as (source, index), came from; what was minted is final."""
+    leg = (holding[0], holding[1] // 2)
+    if db.execute("SELECT 1 FROM voucher_leg WHERE proposal = ? AND position = ?", leg).fetchone() is None:
+        return Standing.FINAL
+    return leg_standing(db, leg)
+
+
+def free_holdings(db: sqlite3.Connection, holder: PublicKey, voucher: bytes, now: int) -> Iterator[Holding]:
+    """What a member can give of a voucher at `now`, the largest first: neither spent nor bound, not expired."""
+    if has_expired(db, voucher, now):
+        return
     rows = db.execute(
-        "SELECT DISTINCT proposal FROM voucher_input WHERE block = ? AND idx = ?", (each.block, each.index)
+        "SELECT source, idx, quantity FROM voucher_holding WHERE holder = (SELECT id FROM agent WHERE key = ?)"
+        " AND voucher = ? AND live = 1 ORDER BY quantity DESC, source DESC, idx DESC",
+        (holder, blocks.find_id(db, voucher)),
     )
-    return [proposal for (proposal,) in rows]
+    for source, index, quantity in rows:
+        came = holding_standing(db, (source, index))
+        if came not in (Standing.FINAL, Standing.PROVISIONAL) or is_bound(db, (source, index), now):
+            continue
+        if _is_kept(db, (source, index)):
+            yield Holding(blocks.hash_of(db, source), index, BlockHash(voucher), holder, quantity)
 
 
-def _has_expired(db: sqlite3.Connection, voucher: bytes, now: int) -> bool:
-    (expires,) = db.execute("SELECT expires FROM voucher_mint WHERE id = ?", (voucher,)).fetchone()
-    return bool(expires and expires <= now)
+def is_free(db: sqlite3.Connection, holding: Place) -> bool:
+    """Whether a holding is known and not spent, as far as anybody can tell now."""
+    query = "SELECT 1 FROM voucher_holding WHERE source = ? AND idx = ? AND live = 1"
+    return db.execute(query, holding).fetchone() is not None and _is_kept(db, holding)
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
-    """What became of one voucher, in its smallest steps: outstanding = minted - redeemed - expired."""
-
-    minted: int
-    redeemed: int
-    expired: int
-
-    @property
-    def outstanding(self) -> int:
-        return self.minted - self.redeemed - self.expired
+def _is_kept(db: sqlite3.Connection, holding: Place) -> bool:
+    """Whether a holding that is not finally spent has not been given provisionally either."""
+    query = "SELECT proposal, position FROM voucher_input WHERE source = ? AND idx = ? AND stage BETWEEN 2 AND 3"
+    return all(leg_standing(db, leg) is Standing.REFUSED for leg in db.execute(query, holding).fetchall())
 
 
-def supply(db: sqlite3.Connection, voucher: bytes, now: int) -> Supply:
-    """Supply of one voucher at `now`; exact at its issuer, who is a party to every redemption."""
-    minted, expires = db.execute("SELECT quantity, expires FROM voucher_mint WHERE id = ?", (voucher,)).fetchone()
+def has_expired(db: sqlite3.Connection, voucher: bytes, now: int) -> bool:
+    """Whether a promise is over at `now`; what is not known to exist has not expired."""
+    query = "SELECT 1 FROM voucher_mint WHERE id = ? AND expires BETWEEN 1 AND ?"
+    return db.execute(query, (voucher, now)).fetchone() is not None
+
+
+def is_bound(db: sqlite3.Connection, holding: Place, now: int, *, but: frozenset[int] = frozenset()) -> bool:
+    """Whether its holder has an open proposal or offer out that gives this holding, other than those in `but`."""
     rows = db.execute(
-        "SELECT l.proposal, l.quantity FROM voucher_leg l JOIN voucher_mint m ON m.id = l.voucher"
-        " WHERE l.voucher = ? AND l.receiver = m.issuer",
-        (voucher,),
+        "SELECT DISTINCT i.proposal FROM voucher_input i JOIN voucher_proposal p ON p.block = i.proposal"
+        " WHERE i.source = ?1 AND i.idx = ?2 AND i.stage = 1 AND p.agreed IS NULL AND p.valid_until > ?3"
+        " AND i.giver = (SELECT holder FROM voucher_holding WHERE source = ?1 AND idx = ?2)",
+        (*holding, now),
     ).fetchall()
-    redeemed = sum(quantity for proposal, quantity in rows if standing(db, proposal, now) is Standing.FINAL)
-    return Supply(minted, redeemed, minted - redeemed if expires and expires <= now else 0)
+    return any(
+        proposal not in but and not is_cancelled(db, proposal) and taken_up_by(db, proposal) is None
+        for (proposal,) in rows
+    )
+
+
+__all__ = [
+    "HoldingStanding",
+    "Leg",
+    "Standing",
+    "Supply",
+    "Word",
+    "current_holdings",
+    "legs_of",
+    "standing",
+    "supply",
+    "word_on",
+]

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 
 from overlay.content import ContentSession
-from overlay.dao.bitcoin.backend import ChainBackend
+from overlay.dao.bitcoin.backend import BackendError, ChainBackend
 from overlay.dao.groups import charters
 from overlay.dao.keygen import KeyGeneration, KeygenFailed
 from overlay.dao.signer import Signer
@@ -13,7 +13,7 @@ from overlay.dao.treasury import PaymentFailed, Treasury
 from overlay.economy import exchange
 from overlay.economy.exchange import Refused
 from overlay.economy.members import Commons, member_keys
-from overlay.economy.provenance import TooLongAHistory
+from overlay.economy.errors import TooLongAHistory
 from overlay.keys import PublicKey
 from overlay.network.courier import Courier
 from overlay.network.joining import Joining
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 # How often to look after what announces nothing.
 LOOK_SECONDS = 0.5
+# A block comes every ten minutes; asking a Bitcoin node for its height costs next to nothing.
+CHAIN_SECONDS = 5.0
 CHANGES_WAITING = 1_000
 
 
@@ -66,6 +68,7 @@ class Membership:
         self._gossip: asyncio.Queue[HalfBlock] = asyncio.Queue(CHANGES_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._said: dict[str, str] = {}
+        self._chain_seen = (-CHAIN_SECONDS, -1)
 
     def members(self) -> set[PublicKey]:
         return member_keys(self.ledger.db, self.commons.id)
@@ -149,7 +152,11 @@ class Membership:
 
     async def _look_after(self) -> None:
         """What nobody announces: a chain backend that sees a block, a session that has counted more bytes."""
+        online: list[PublicKey] = []
         while True:
+            if online != (online := self.network.online()):
+                self.events.publish("people", f"{len(online)} members can be reached.")
+            await self._watch_the_chain()
             await self._generate_keys()
             await self._settle_bandwidth()
             if self.treasury is not None and self.ledger.signing_refusal is None:
@@ -158,6 +165,19 @@ class Membership:
                 except (PaymentFailed, StorageError) as failure:
                     self._say("treasury", str(failure))
             await self.network.clock.sleep(LOOK_SECONDS)
+
+    async def _watch_the_chain(self) -> None:
+        """A new block may have moved a treasury's balance: the interfaces look again."""
+        now = self.network.clock.monotonic()
+        if self.backend is None or now - self._chain_seen[0] < CHAIN_SECONDS:
+            return
+        try:
+            height = await self.backend.height()
+        except BackendError:
+            height = -1  # shown as an unknown balance
+        if height != self._chain_seen[1]:
+            self.events.publish("groups", "The Bitcoin chain has moved.")
+        self._chain_seen = (now, height)
 
     async def _settle_bandwidth(self) -> None:
         try:

@@ -11,19 +11,21 @@ import struct
 from dataclasses import dataclass, field, replace
 from typing import NewType
 
-from overlay.keys import PUBLIC_KEY_BYTES, Identity, InvalidKey, PublicKey, parse_public_key, verify
+from overlay.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Identity, InvalidKey, PublicKey, parse_public_key, verify
 
 BlockHash = NewType("BlockHash", bytes)
 
 ANYONE = PublicKey(b"0" * PUBLIC_KEY_BYTES)
 GENESIS_HASH = BlockHash(b"0" * 32)
-UNSIGNED = b"0" * 64
+UNSIGNED = b"0" * SIGNATURE_BYTES
 GENESIS_SEQUENCE = 1
+MAX_SEQUENCE = 0xFFFFFFFF
 HASH_BYTES = 32
 
 _HEAD = struct.Struct(">74sI74sI32s64s")
 _LENGTH = struct.Struct(">I")
 _TIMESTAMP = struct.Struct(">Q")
+_SIGNED_FROM = _HEAD.size - SIGNATURE_BYTES
 FIXED_BYTES = _HEAD.size + 2 * _LENGTH.size + _TIMESTAMP.size  # 268
 MAX_TYPE_BYTES = 64
 # A block, the 22-byte community prefix and one message byte fit a UDP datagram of 1,472 bytes, with 8 to spare:
@@ -49,10 +51,19 @@ class HalfBlock:
     transaction: bytes
     timestamp: int
     signature: bytes = UNSIGNED
-    _hash: list[BlockHash] = field(default_factory=list, compare=False, repr=False)
+    # Computed once each; not `init`, so that a changed copy (dataclasses.replace) never inherits them.
+    _packed: list[bytes] = field(default_factory=list, init=False, compare=False, repr=False)
+    _hash: list[BlockHash] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def pack(self, *, signature: bool = True) -> bytes:
         """The wire bytes; with `signature=False` the preimage that is signed."""
+        if not self._packed:
+            self._packed.append(self._pack())
+        if signature:
+            return self._packed[0]
+        return self._packed[0][:_SIGNED_FROM] + UNSIGNED + self._packed[0][_SIGNED_FROM + SIGNATURE_BYTES :]
+
+    def _pack(self) -> bytes:
         return b"".join(
             (
                 _HEAD.pack(
@@ -61,7 +72,7 @@ class HalfBlock:
                     self.link_public_key,
                     self.link_sequence_number,
                     self.previous_hash,
-                    self.signature if signature else UNSIGNED,
+                    self.signature,
                 ),
                 _LENGTH.pack(len(self.type)),
                 self.type,
@@ -73,7 +84,7 @@ class HalfBlock:
 
     @property
     def hash(self) -> BlockHash:
-        """SHA-256 of the pack, computed once."""
+        """SHA-256 of the pack."""
         if not self._hash:
             self._hash.append(BlockHash(hashlib.sha256(self.pack()).digest()))
         return self._hash[0]
@@ -91,7 +102,7 @@ class HalfBlock:
         """A copy with the signature of `identity`, whose key must be this block's."""
         if identity.public_key != self.public_key:
             raise ValueError("a half-block is signed by the key that it names")
-        return replace(self, signature=identity.sign(self.pack(signature=False)), _hash=[])
+        return replace(self, signature=identity.sign(self.pack(signature=False)))
 
     def has_valid_signature(self) -> bool:
         return verify(self.public_key, self.pack(signature=False), self.signature)
@@ -107,7 +118,7 @@ def unpack(raw: bytes) -> HalfBlock:
     if len(raw) - offset != _TIMESTAMP.size:
         raise MalformedBlock(f"{len(raw) - offset} bytes follow the transaction where the timestamp has 8")
     (timestamp,) = _TIMESTAMP.unpack_from(raw, offset)
-    return HalfBlock(
+    block = HalfBlock(
         public_key=_key(key, "public key"),
         sequence_number=sequence,
         link_public_key=ANYONE if link_key == ANYONE else _key(link_key, "link key"),
@@ -117,8 +128,9 @@ def unpack(raw: bytes) -> HalfBlock:
         transaction=transaction,
         timestamp=timestamp,
         signature=signature,
-        _hash=[BlockHash(hashlib.sha256(raw).digest())],
     )
+    block._packed.append(bytes(raw))
+    return block
 
 
 def _counted(raw: bytes, offset: int, limit: int, name: str) -> tuple[bytes, int]:

@@ -1,33 +1,65 @@
-"""The tables of blocks, disclosed parts and fork proofs: plain functions over one SQLite connection."""
+"""The tables of blocks, disclosed parts and fork proofs: plain functions over one SQLite connection.
+
+Keys and hashes are long and random, so each is kept once and stands as a small number everywhere else (`agent_id`,
+`block_id`). A hash that is only mentioned has a number too: its row is filled in when the block arrives. The index of
+hashes holds their first 8 bytes, a third of the size and of the pages that each new block dirties; whoever finds two
+blocks with the same 8 bytes (2^32 tries) makes one lookup a little slower.
+"""
 
 import sqlite3
+import struct
 from collections.abc import Iterator
-
-import msgspec
 
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash, HalfBlock, unpack
-from overlay.trustchain.commitment import Disclosure
+from overlay.trustchain.commitment import ROOT_BYTES, Disclosure
 
+# `tail` is a block's wire form from its previous hash on; what stands before it, the other columns say. The views
+# `block` and `fork` show rows as whole blocks, for reading.
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS agent (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS block (
-    id INTEGER PRIMARY KEY, agent INTEGER NOT NULL, sequence INTEGER NOT NULL, hash BLOB NOT NULL UNIQUE,
-    link_agent INTEGER NOT NULL, link_sequence INTEGER NOT NULL, type BLOB NOT NULL, raw BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS block_place ON block (agent, sequence);
-CREATE INDEX IF NOT EXISTS block_link ON block (link_agent, link_sequence) WHERE link_sequence > 0;
+CREATE TABLE IF NOT EXISTS agent (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, contiguous INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS half (
+    id INTEGER PRIMARY KEY, hash BLOB NOT NULL, agent INTEGER, sequence INTEGER, link_agent INTEGER,
+    link_sequence INTEGER, tail BLOB);
+CREATE INDEX IF NOT EXISTS half_hash ON half (substr(hash, 1, 8));
+CREATE INDEX IF NOT EXISTS half_place ON half (agent, sequence) WHERE agent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS half_link ON half (link_agent, link_sequence) WHERE link_sequence > 0;
 CREATE TABLE IF NOT EXISTS part (
-    block BLOB NOT NULL, position INTEGER NOT NULL, disclosure BLOB NOT NULL, PRIMARY KEY (block, position)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS fork (
-    agent INTEGER NOT NULL, sequence INTEGER NOT NULL, first BLOB NOT NULL, second BLOB NOT NULL,
-    PRIMARY KEY (agent, sequence)) WITHOUT ROWID;
+    block INTEGER NOT NULL, position INTEGER NOT NULL, count INTEGER NOT NULL, salt BLOB NOT NULL, path BLOB NOT NULL,
+    content BLOB NOT NULL, PRIMARY KEY (block, position)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forked (
+    agent INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (agent, sequence)) WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS block AS
+    SELECT half.id, half.agent, half.sequence, half.hash, half.link_agent, half.link_sequence,
+    half_type(half.tail) AS type, half_raw(author.key, half.sequence, link.key, half.link_sequence, half.tail) AS raw
+    FROM half LEFT JOIN agent author ON author.id = half.agent LEFT JOIN agent link ON link.id = half.link_agent
+    WHERE half.agent IS NOT NULL;
+CREATE VIEW IF NOT EXISTS fork AS
+    SELECT agent, sequence,
+    (SELECT raw FROM block b WHERE b.agent = f.agent AND b.sequence = f.sequence ORDER BY hash LIMIT 1) AS first,
+    (SELECT raw FROM block b WHERE b.agent = f.agent AND b.sequence = f.sequence ORDER BY hash LIMIT 1 OFFSET 1)
+    AS second FROM forked f;
 """
 
-_disclosure_decoder = msgspec.msgpack.Decoder(Disclosure)
+_PLACE = struct.Struct(">I")
+_TAIL_FROM = 2 * (74 + 4)
+# In a tail: previous hash and signature, then the length of the type in 4 bytes.
+_TYPE_LENGTH_FROM = 32 + 64
+
+_RAW = (
+    "SELECT half_raw(author.key, h.sequence, link.key, h.link_sequence, h.tail)"
+    " FROM half h JOIN agent author ON author.id = h.agent JOIN agent link ON link.id = h.link_agent"
+)
 
 
-def agent_id(db: sqlite3.Connection, key: PublicKey) -> int:
+def prepare(db: sqlite3.Connection) -> None:
+    """Teach a connection how rows become whole blocks; every connection to a ledger's file needs it."""
+    db.create_function("half_raw", 5, _raw, deterministic=True)
+    db.create_function("half_type", 1, _type, deterministic=True)
+
+
+def agent_id(db: sqlite3.Connection, key: bytes) -> int:
     """The small number that stands for a key in this file; made when new."""
     row = db.execute("SELECT id FROM agent WHERE key = ?", (key,)).fetchone()
     if row is None:
@@ -35,45 +67,96 @@ def agent_id(db: sqlite3.Connection, key: PublicKey) -> int:
     return int(row[0])
 
 
-def insert(db: sqlite3.Connection, block: HalfBlock) -> None:
-    """Store one block; the caller has checked that it is new and valid."""
-    db.execute(
-        "INSERT INTO block (agent, sequence, hash, link_agent, link_sequence, type, raw) VALUES (?,?,?,?,?,?,?)",
-        (
-            agent_id(db, block.public_key),
-            block.sequence_number,
-            block.hash,
-            agent_id(db, block.link_public_key),
-            block.link_sequence_number,
-            block.type,
-            block.pack(),
-        ),
-    )
+def key_of(db: sqlite3.Connection, agent: int) -> PublicKey:
+    """The key behind a small number."""
+    (key,) = db.execute("SELECT key FROM agent WHERE id = ?", (agent,)).fetchone()
+    return PublicKey(key)
 
 
-def contains(db: sqlite3.Connection, block: BlockHash) -> bool:
-    return db.execute("SELECT 1 FROM block WHERE hash = ?", (block,)).fetchone() is not None
+def find_id(db: sqlite3.Connection, block: bytes) -> int | None:
+    """The small number of a hash that is stored or mentioned; None otherwise."""
+    row = db.execute("SELECT id FROM half WHERE substr(hash, 1, 8) = substr(?1, 1, 8) AND hash = ?1", (block,))
+    found = row.fetchone()
+    return int(found[0]) if found else None
+
+
+def block_id(db: sqlite3.Connection, block: bytes) -> int:
+    """The small number that stands for a hash in this file; made when new, so that unknown blocks can be mentioned."""
+    found = find_id(db, block)
+    if found is None:
+        (found,) = db.execute("INSERT INTO half (hash) VALUES (?) RETURNING id", (block,)).fetchone()
+    return int(found)
+
+
+def hash_of(db: sqlite3.Connection, block: int) -> BlockHash:
+    """The hash behind a small number."""
+    (found,) = db.execute("SELECT hash FROM half WHERE id = ?", (block,)).fetchone()
+    return BlockHash(found)
+
+
+def insert(db: sqlite3.Connection, block: HalfBlock) -> int | None:
+    """Store one valid block; returns its number, or None when it was known."""
+    row = db.execute(
+        "SELECT id, agent FROM half WHERE substr(hash, 1, 8) = substr(?1, 1, 8) AND hash = ?1", (block.hash,)
+    ).fetchone()
+    if row and row[1] is not None:
+        return None
+    agent, link = agent_id(db, block.public_key), agent_id(db, block.link_public_key)
+    columns = (agent, block.sequence_number, link, block.link_sequence_number, block.pack()[_TAIL_FROM:])
+    if row:  # it was mentioned before
+        db.execute(
+            "UPDATE half SET agent = ?, sequence = ?, link_agent = ?, link_sequence = ?, tail = ? WHERE id = ?",
+            (*columns, row[0]),
+        )
+        number = row[0]
+    else:
+        number = db.execute(
+            "INSERT INTO half (hash, agent, sequence, link_agent, link_sequence, tail) VALUES (?,?,?,?,?,?)",
+            (block.hash, *columns),
+        ).lastrowid
+    _grow(db, agent, block.sequence_number)
+    return int(number)
+
+
+def _grow(db: sqlite3.Connection, agent: int, sequence: int) -> None:
+    """Keep how far the chain is known without a gap."""
+    (contiguous,) = db.execute("SELECT contiguous FROM agent WHERE id = ?", (agent,)).fetchone()
+    if sequence != contiguous + 1:
+        return
+    query = "SELECT 1 FROM half WHERE agent = ? AND sequence = ?"
+    while db.execute(query, (agent, sequence + 1)).fetchone():
+        sequence += 1
+    db.execute("UPDATE agent SET contiguous = ? WHERE id = ?", (sequence, agent))
+
+
+def contains(db: sqlite3.Connection, block: bytes) -> bool:
+    row = db.execute(
+        "SELECT agent FROM half WHERE substr(hash, 1, 8) = substr(?1, 1, 8) AND hash = ?1", (block,)
+    ).fetchone()
+    return row is not None and row[0] is not None
 
 
 def by_hash(db: sqlite3.Connection, block: bytes) -> HalfBlock | None:
-    row = db.execute("SELECT raw FROM block WHERE hash = ?", (block,)).fetchone()
+    row = db.execute(f"{_RAW} WHERE substr(h.hash, 1, 8) = substr(?1, 1, 8) AND h.hash = ?1", (block,)).fetchone()
+    return unpack(row[0]) if row else None
+
+
+def by_id(db: sqlite3.Connection, block: int) -> HalfBlock | None:
+    """The block with a small number; None where it is only mentioned."""
+    row = db.execute(f"{_RAW} WHERE h.id = ?", (block,)).fetchone()
     return unpack(row[0]) if row else None
 
 
 def at(db: sqlite3.Connection, key: PublicKey, sequence: int) -> list[HalfBlock]:
-    """The blocks at one place of a chain: one for the honest, more after a fork."""
-    rows = db.execute(
-        "SELECT raw FROM block JOIN agent ON agent.id = block.agent WHERE key = ? AND sequence = ? ORDER BY hash",
-        (key, sequence),
-    )
+    """The blocks at one place of a chain, in the order of their hashes: one for the honest, more after a fork."""
+    rows = db.execute(f"{_RAW} WHERE author.key = ? AND h.sequence = ? ORDER BY h.hash", (key, sequence))
     return [unpack(raw) for (raw,) in rows]
 
 
 def linked_to(db: sqlite3.Connection, block: HalfBlock) -> list[HalfBlock]:
     """The agreement halves that name this block's place, in the order of their hashes."""
     rows = db.execute(
-        "SELECT raw FROM block JOIN agent ON agent.id = link_agent"
-        " WHERE key = ? AND link_sequence = ? AND link_sequence > 0 ORDER BY hash",
+        f"{_RAW} WHERE link.key = ? AND h.link_sequence = ? AND h.link_sequence > 0 ORDER BY h.hash",
         (block.public_key, block.sequence_number),
     )
     return [unpack(raw) for (raw,) in rows]
@@ -82,7 +165,7 @@ def linked_to(db: sqlite3.Connection, block: HalfBlock) -> list[HalfBlock]:
 def head(db: sqlite3.Connection, key: PublicKey) -> tuple[int, BlockHash] | None:
     """The highest sequence number stored of a chain and its block's hash; None for an empty chain."""
     row = db.execute(
-        "SELECT sequence, hash FROM block WHERE agent = (SELECT id FROM agent WHERE key = ?)"
+        "SELECT sequence, hash FROM half WHERE agent = (SELECT id FROM agent WHERE key = ?)"
         " ORDER BY sequence DESC, hash LIMIT 1",
         (key,),
     ).fetchone()
@@ -92,8 +175,7 @@ def head(db: sqlite3.Connection, key: PublicKey) -> tuple[int, BlockHash] | None
 def chain(db: sqlite3.Connection, key: PublicKey, first: int, last: int, limit: int) -> list[HalfBlock]:
     """At most `limit` blocks of a chain with sequence numbers first..last, in order."""
     rows = db.execute(
-        "SELECT raw FROM block WHERE agent = (SELECT id FROM agent WHERE key = ?)"
-        " AND sequence BETWEEN ? AND ? ORDER BY sequence, hash LIMIT ?",
+        f"{_RAW} WHERE author.key = ? AND h.sequence BETWEEN ? AND ? ORDER BY h.sequence, h.hash LIMIT ?",
         (key, first, last, limit),
     )
     return [unpack(raw) for (raw,) in rows]
@@ -101,52 +183,69 @@ def chain(db: sqlite3.Connection, key: PublicKey, first: int, last: int, limit: 
 
 def first_gap(db: sqlite3.Connection, key: PublicKey) -> int:
     """The lowest sequence number of a chain that is not stored (1 for an empty chain)."""
-    row = db.execute(
-        "WITH own AS (SELECT sequence FROM block WHERE agent = (SELECT id FROM agent WHERE key = ?))"
-        " SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM own WHERE sequence = 1) THEN 1 ELSE"
-        " (SELECT min(sequence) + 1 FROM own WHERE sequence + 1 NOT IN own) END",
-        (key,),
-    ).fetchone()
-    return int(row[0])
+    row = db.execute("SELECT contiguous FROM agent WHERE key = ?", (key,)).fetchone()
+    return int(row[0]) + 1 if row else 1
+
+
+def count(db: sqlite3.Connection) -> int:
+    """How many blocks are stored."""
+    (found,) = db.execute("SELECT count(*) FROM half WHERE agent IS NOT NULL").fetchone()
+    return int(found)
 
 
 def everything(db: sqlite3.Connection) -> Iterator[HalfBlock]:
-    """All blocks, in the order in which they were stored."""
-    for (raw,) in db.execute("SELECT raw FROM block ORDER BY id"):
+    """All blocks, in the order in which they were stored or first mentioned."""
+    for (raw,) in db.execute(f"{_RAW} ORDER BY h.id"):
         yield unpack(raw)
 
 
 def insert_part(db: sqlite3.Connection, disclosure: Disclosure) -> bool:
     """Store a part whose commitment was checked; False when it is known."""
+    columns = (disclosure.index, disclosure.count, disclosure.salt, b"".join(disclosure.path), disclosure.content)
     cursor = db.execute(
-        "INSERT OR IGNORE INTO part (block, position, disclosure) VALUES (?,?,?)",
-        (disclosure.block, disclosure.index, msgspec.msgpack.encode(disclosure)),
+        "INSERT OR IGNORE INTO part (block, position, count, salt, path, content) VALUES (?,?,?,?,?,?)",
+        (block_id(db, disclosure.block), *columns),
     )
     return cursor.rowcount == 1
 
 
 def parts(db: sqlite3.Connection, block: bytes) -> list[Disclosure]:
     """The parts of a block's body that this node knows, in order."""
-    rows = db.execute("SELECT disclosure FROM part WHERE block = ? ORDER BY position", (block,))
-    return [_disclosure_decoder.decode(raw) for (raw,) in rows]
-
-
-def insert_fork(db: sqlite3.Connection, first: HalfBlock, second: HalfBlock) -> bool:
-    """Keep the proof that a key signed two blocks at one place, for ever; False when that place is proven."""
-    low, high = sorted((first, second), key=lambda block: block.hash)
-    cursor = db.execute(
-        "INSERT OR IGNORE INTO fork (agent, sequence, first, second) VALUES (?,?,?,?)",
-        (agent_id(db, first.public_key), first.sequence_number, low.pack(), high.pack()),
+    rows = db.execute(
+        "SELECT position, count, salt, content, path FROM part WHERE block = ? ORDER BY position", (find_id(db, block),)
     )
-    return cursor.rowcount == 1
+    return [Disclosure(block, at, count, salt, content, _steps(path)) for at, count, salt, content, path in rows]
+
+
+def mark_fork(db: sqlite3.Connection, block: HalfBlock) -> HalfBlock | None:
+    """The first other block at a new block's place, if this is the first proof for that place: kept for ever."""
+    rivals = [each for each in at(db, block.public_key, block.sequence_number) if each.hash != block.hash]
+    place = (agent_id(db, block.public_key), block.sequence_number)
+    if not rivals or not db.execute("INSERT OR IGNORE INTO forked (agent, sequence) VALUES (?,?)", place).rowcount:
+        return None
+    return rivals[0]
 
 
 def forks(db: sqlite3.Connection) -> list[tuple[HalfBlock, HalfBlock]]:
-    """Every fork proof that this node holds."""
-    rows = db.execute("SELECT first, second FROM fork ORDER BY agent, sequence")
-    return [(unpack(first), unpack(second)) for first, second in rows]
+    """Every fork proof that this node holds: of each place the two blocks with the lowest hashes."""
+    rows = db.execute("SELECT key, sequence FROM forked JOIN agent ON agent.id = agent ORDER BY key, sequence")
+    pairs = (at(db, PublicKey(key), sequence)[:2] for key, sequence in rows.fetchall())
+    return [(first, second) for first, second in pairs]
 
 
 def has_forked(db: sqlite3.Connection, key: PublicKey) -> bool:
-    row = db.execute("SELECT 1 FROM fork JOIN agent ON agent.id = agent WHERE key = ? LIMIT 1", (key,)).fetchone()
-    return row is not None
+    row = db.execute("SELECT 1 FROM forked WHERE agent = (SELECT id FROM agent WHERE key = ?) LIMIT 1", (key,))
+    return row.fetchone() is not None
+
+
+def _raw(key: bytes, sequence: int, link_key: bytes, link_sequence: int, tail: bytes) -> bytes:
+    return b"".join((key, _PLACE.pack(sequence), link_key, _PLACE.pack(link_sequence), tail))
+
+
+def _type(tail: bytes) -> bytes:
+    start = _TYPE_LENGTH_FROM + 4
+    return tail[start : start + int.from_bytes(tail[_TYPE_LENGTH_FROM:start], "big")]
+
+
+def _steps(path: bytes) -> tuple[bytes, ...]:
+    return tuple(path[at : at + ROOT_BYTES] for at in range(0, len(path), ROOT_BYTES))

@@ -16,8 +16,8 @@ from overlay.trustchain import blocks, outbox
 from overlay.trustchain.block import (
     ANYONE,
     GENESIS_HASH,
-    GENESIS_SEQUENCE,
     MAX_CONTENT_BYTES,
+    MAX_SEQUENCE,
     BlockHash,
     HalfBlock,
 )
@@ -57,7 +57,6 @@ class Changes:
     blocks: list[HalfBlock] = field(default_factory=list)
     parts: list[Disclosure] = field(default_factory=list)
     forks: list[Fork] = field(default_factory=list)
-    refused: list[Invalid] = field(default_factory=list)
     posted: set[PublicKey] = field(default_factory=set)
 
     def __bool__(self) -> bool:
@@ -91,12 +90,14 @@ class Transaction:
                 " use shorter texts"
             )
         sequence, previous = blocks.head(self.db, self.identity.public_key) or (0, GENESIS_HASH)
+        if sequence >= MAX_SEQUENCE:
+            raise SigningRefused("this chain has reached its last number; the member needs a new key")
         block = HalfBlock(
             public_key=self.identity.public_key,
             sequence_number=sequence + 1,
             link_public_key=link.public_key if link else to,
             link_sequence_number=link.sequence_number if link else 0,
-            previous_hash=previous if sequence >= GENESIS_SEQUENCE else GENESIS_HASH,
+            previous_hash=previous,
             type=kind,
             transaction=transaction,
             timestamp=self.now,
@@ -108,13 +109,12 @@ class Transaction:
 
     def store(self, block: HalfBlock) -> bool:
         """Keep a block that `check` found valid, prove a fork if it makes one, fold views. False when known."""
-        if blocks.contains(self.db, block.hash):
+        if blocks.insert(self.db, block) is None:
             return False
-        rivals = blocks.at(self.db, block.public_key, block.sequence_number)
-        blocks.insert(self.db, block)
         self.changes.blocks.append(block)
-        if rivals and blocks.insert_fork(self.db, rivals[0], block):
-            self.changes.forks.append(Fork(rivals[0], block))
+        rival = blocks.mark_fork(self.db, block)
+        if rival is not None:
+            self.changes.forks.append(Fork(rival, block))
         self._ledger.fold_block(self.db, block)
         return True
 
@@ -156,7 +156,7 @@ class Ledger:
         self.listeners: list[Callable[[Changes], None]] = []
         self.signing_refusal: str | None = None
         schema = (blocks.SCHEMA, outbox.SCHEMA, *(view.schema for view in self.views), *tables)
-        self._store = Store(path, schema, synchronous)
+        self._store = Store(path, schema, synchronous, blocks.prepare)
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -164,16 +164,16 @@ class Ledger:
         return self._store.db
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` alone; its changes are on disk when this returns. Raises what `work` raises, or StorageError."""
+        """Run `work` alone; its changes are on disk when this returns. Raises what `work` raises, or StorageError.
+
+        Listeners are told of what is on disk even when the caller has been cancelled meanwhile.
+        """
 
         def job(db: sqlite3.Connection) -> tuple[T, Changes]:
             transaction = Transaction(self, db)
             return work(transaction), transaction.changes
 
-        result, changes = await self._store.write(job)
-        if changes:
-            for listener in self.listeners:
-                listener(changes)
+        result, _ = await self._store.write(job, self._tell)
         return result
 
     async def append(self, statement: Anything) -> HalfBlock:
@@ -210,6 +210,12 @@ class Ledger:
                     self.fold_part(db, block, part)
 
         await self._store.write(job)
+
+    def _tell(self, done: tuple[object, Changes]) -> None:
+        _, changes = done
+        if changes:
+            for listener in self.listeners:
+                listener(changes)
 
     def check_may_sign(self) -> None:
         """Raises SigningRefused while the own head or place has not been confirmed."""

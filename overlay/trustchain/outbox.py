@@ -2,6 +2,7 @@
 
 The network drains the outbox and deletes a row when its receiver has confirmed it, so nothing that was decided is
 forgotten in a crash, and a member who is offline gets it later. `parts` is a bit mask over the parts of the body.
+Rows go out in the order in which this node came to know their blocks, so what is referred to mostly goes first.
 """
 
 import sqlite3
@@ -14,7 +15,7 @@ from overlay.trustchain.commitment import Disclosure
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outbox (
-    receiver INTEGER NOT NULL, block BLOB NOT NULL, parts INTEGER NOT NULL, PRIMARY KEY (receiver, block)
+    receiver INTEGER NOT NULL, block INTEGER NOT NULL, parts INTEGER NOT NULL, PRIMARY KEY (receiver, block)
 ) WITHOUT ROWID;
 """
 
@@ -35,25 +36,25 @@ def post(db: sqlite3.Connection, receiver: PublicKey, block: bytes, parts: int =
     db.execute(
         "INSERT INTO outbox (receiver, block, parts) VALUES (?,?,?)"
         " ON CONFLICT DO UPDATE SET parts = parts | excluded.parts",
-        (blocks.agent_id(db, receiver), block, parts),
+        (blocks.agent_id(db, receiver), blocks.block_id(db, block), parts),
     )
 
 
 def receivers(db: sqlite3.Connection) -> list[PublicKey]:
     """Everyone to whom something is owed."""
-    rows = db.execute("SELECT DISTINCT key FROM outbox JOIN agent ON agent.id = receiver")
+    rows = db.execute("SELECT key FROM agent WHERE id IN (SELECT DISTINCT receiver FROM outbox) ORDER BY id")
     return [PublicKey(key) for (key,) in rows]
 
 
 def parcel(db: sqlite3.Connection, receiver: PublicKey, limit: int) -> Parcel | None:
     """The next at most `limit` blocks owed to `receiver`, with their disclosed parts; None when nothing is."""
     rows = db.execute(
-        "SELECT block, parts FROM outbox WHERE receiver = (SELECT id FROM agent WHERE key = ?) LIMIT ?",
+        "SELECT block, parts FROM outbox WHERE receiver = (SELECT id FROM agent WHERE key = ?) ORDER BY block LIMIT ?",
         (receiver, limit),
     ).fetchall()
-    found = [(blocks.by_hash(db, block), BlockHash(block), mask) for block, mask in rows]
-    if not found:
+    if not rows:
         return None
+    found = [(blocks.by_id(db, block), blocks.hash_of(db, block), mask) for block, mask in rows]
     disclosures = [
         part for _, block, mask in found if mask for part in blocks.parts(db, block) if mask >> part.index & 1
     ]
@@ -66,7 +67,8 @@ def parcel(db: sqlite3.Connection, receiver: PublicKey, limit: int) -> Parcel | 
 
 def confirm(db: sqlite3.Connection, receiver: PublicKey, parcel_: Parcel) -> None:
     """The receiver has it: forget the rows, unless more parts were added meanwhile."""
+    agent = blocks.agent_id(db, receiver)
     db.executemany(
         "DELETE FROM outbox WHERE receiver = ? AND block = ? AND parts = ?",
-        [(blocks.agent_id(db, receiver), block, mask) for block, mask in parcel_.receipts],
+        [(agent, blocks.find_id(db, block), mask) for block, mask in parcel_.receipts],
     )

@@ -22,6 +22,15 @@ Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Amount = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
 Time = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
 Small = Annotated[int, Meta(ge=0, le=255)]
+# A bit for each of at most 32 parts of a body.
+Mask = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
+# 32 inputs of 37 bytes and 15 other issuers of 82 make a leg of 2.5 kB, below the 4,096 bytes of a part.
+MAX_INPUTS: Final = 32
+MAX_ISSUERS: Final = 16
+
+
+class MalformedStatement(ValueError):
+    """A transaction or part of ours that says nothing valid; the message names the kind and the fault."""
 
 
 class Statement(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -149,14 +158,14 @@ class CancelExchange(Statement, frozen=True, tag="cancel"):
 
 
 class Witness(Statement, frozen=True, tag="witness"):
-    """The issuer of a voucher has seen an agreed exchange: whether it is the first to spend its inputs.
+    """The word of a voucher's issuer on an agreed exchange: whether it is the first to spend its inputs.
 
-    `legs` is a bit mask over the parts of the body: the legs of the signer's vouchers that it has seen and judged.
+    `legs` is the bit mask of the parts of the body that are legs of the signer's vouchers: it has judged them all.
     """
 
     proposal: Hash
     agreement: Hash
-    legs: Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
+    legs: Mask
     first: bool
 
 
@@ -235,10 +244,6 @@ KINDS: Final[dict[bytes, object]] = {
 }
 
 
-class MalformedStatement(ValueError):
-    """A transaction of one of our kinds that says nothing valid; the message names the kind and the fault."""
-
-
 def _members(union: object) -> tuple[type[Statement], ...]:
     return get_args(union) or (cast(type[Statement], union),)
 
@@ -279,14 +284,33 @@ class Source(Statement, frozen=True):
     index: Small
 
 
+class Issuer(Statement, frozen=True):
+    """An issuer whose word an exchange needs too, and which parts of the body (a bit mask) are legs of its vouchers."""
+
+    key: Key
+    parts: Mask
+
+
 class Leg(Statement, frozen=True, tag="leg"):
-    """Consumes whole holdings of one voucher and makes two: output 2i for the receiver, 2i + 1 the giver's change."""
+    """Consumes whole holdings of one voucher and makes two: output 2i for the receiver, 2i + 1 the giver's change.
+
+    `parts` is the bit mask of all legs in vouchers of this voucher's issuer. `others` are the other issuers concerned:
+    whoever sees this leg alone knows whose words the exchange waits for. Inputs and issuers come in rising order.
+    """
 
     from_proposer: bool
     voucher: Hash
-    inputs: Annotated[tuple[Source, ...], Meta(min_length=1, max_length=32)]
+    inputs: Annotated[tuple[Source, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
     quantity: Quantity
     change: Amount
+    parts: Mask
+    others: Annotated[tuple[Issuer, ...], Meta(max_length=MAX_ISSUERS - 1)]
+
+    def __post_init__(self) -> None:
+        sources = [(source.block, source.index) for source in self.inputs]
+        keys = [issuer.key for issuer in self.others]
+        if sources != sorted(set(sources)) or keys != sorted(set(keys)):
+            raise MalformedStatement("a leg names its inputs and issuers in rising order, each once")
 
 
 class Deed(Statement, frozen=True, tag="deed"):
@@ -314,8 +338,10 @@ _part_decoder = msgspec.msgpack.Decoder(Part)
 
 
 def encode_part(part: Part) -> bytes:
-    """The content of one part of a body."""
-    return _encode(part)
+    """The content of one part of a body. Raises MalformedStatement when a field is out of bounds."""
+    content = _encode(part)
+    decode_part(content)
+    return content
 
 
 def decode_part(content: bytes) -> Part:

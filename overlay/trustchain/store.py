@@ -6,6 +6,7 @@ that fails undoes them all, and nothing of them has left the machine.
 """
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -15,18 +16,30 @@ from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]
+Prepare = Callable[[sqlite3.Connection], None]
 
 # Measured on two cores: past 256 rows a commit gains nothing more, and a waiting caller is not delayed further.
 MAX_BATCH = 256
+# Another process (a backup) may hold the file for this long before a caller is told.
+BUSY_SECONDS = 10
 
 
 class StorageError(Exception):
     """The disk or the database refused; the message is for people, and nothing was stored."""
 
 
+class _Undone(Exception):
+    """SQLite gave up the whole transaction, not only the statement; the cause says why."""
+
+
 class _Job(Generic[T]):
-    def __init__(self, work: Callable[[sqlite3.Connection], T], loop: asyncio.AbstractEventLoop) -> None:
-        self.work, self.loop = work, loop
+    def __init__(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        loop: asyncio.AbstractEventLoop,
+        told: Callable[[T], None] | None,
+    ) -> None:
+        self.work, self.loop, self.told = work, loop, told
         self.future: asyncio.Future[T] = loop.create_future()
         self.result: T | None = None
         self.error: BaseException | None = None
@@ -37,52 +50,71 @@ class _Job(Generic[T]):
             self.result = self.work(db)
         except Exception as error:  # handed on: the caller awaits the future
             if not db.in_transaction:
-                raise  # a full disk: SQLite has undone the whole transaction, with the jobs before this one
+                raise _Undone from error
             db.execute("ROLLBACK TO job")
             self.error = error
         db.execute("RELEASE job")
 
     def settle(self, failure: StorageError | None) -> None:
-        """Called on the writer's thread: the outcome crosses to the caller's loop."""
-        if not self.loop.is_closed():
+        """Called on the writer's thread: the outcome crosses to the caller's loop, which may have ended meanwhile."""
+        with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._resolve, failure or self.error)
 
     def _resolve(self, error: BaseException | None) -> None:
-        if self.future.cancelled():
-            return
+        """What is on disk is told even when its caller has gone away."""
         if error is None:
-            self.future.set_result(self.result)  # type: ignore[arg-type]
-        else:
+            if not self.future.cancelled():
+                self.future.set_result(self.result)  # type: ignore[arg-type]
+            if self.told is not None:
+                self.told(self.result)  # type: ignore[arg-type]
+        elif not self.future.cancelled():
             self.future.set_exception(_for_people(error) if isinstance(error, sqlite3.Error) else error)
 
 
 class Store:
     """One node's database file. Create it, `await write(...)`, read through `db`, `close()`."""
 
-    def __init__(self, path: Path, schema: Iterable[str], synchronous: Synchronous = "FULL") -> None:
-        """Open or create; raises StorageError when the file cannot be used."""
+    def __init__(
+        self,
+        path: Path,
+        schema: Iterable[str],
+        synchronous: Synchronous = "FULL",
+        prepare: Prepare = lambda _: None,
+    ) -> None:
+        """Open or create; `prepare` is called with each new connection. Raises StorageError when that fails."""
         self.path = path
         try:
-            self._writer_db = _connect(path, synchronous)
+            self._writer_db = _connect(path, synchronous, prepare)
             for statements in schema:
                 self._writer_db.executescript(statements)
-            self.db = _connect(path, synchronous)
+            self.db = _connect(path, synchronous, prepare)
             self.db.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
             raise _for_people(error, path) from error
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
+        self._closing, self._closed = threading.Lock(), False
         self._thread = threading.Thread(target=self._serve, name=f"store-{path.name}", daemon=True)
         self._thread.start()
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` on the writer's thread; returns its result once that is on disk. Raises StorageError."""
-        job = _Job(work, asyncio.get_running_loop())
-        self._jobs.put(job)  # type: ignore[arg-type]
+    async def write(self, work: Callable[[sqlite3.Connection], T], told: Callable[[T], None] | None = None) -> T:
+        """Run `work` on the writer's thread; returns its result once that is on disk. Raises StorageError.
+
+        `told` is called on the event loop with the result of what is on disk, also when the caller was cancelled.
+        """
+        job = _Job(work, asyncio.get_running_loop(), told)
+        with self._closing:
+            if self._closed:
+                raise StorageError(f"{self.path}: the ledger is closed")
+            self._jobs.put(job)  # type: ignore[arg-type]
         return await job.future
 
     def close(self) -> None:
-        """Finish the jobs that were handed in, then close the file."""
-        self._jobs.put(None)
+        """Finish the jobs that were handed in, then close the file. Closing twice is closing once."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join()
         self.db.close()
         self._writer_db.close()
@@ -107,24 +139,25 @@ class Store:
             for job in batch:
                 job.run(self._writer_db)
             self._writer_db.execute("COMMIT")
-        except sqlite3.Error as error:
-            failure = _for_people(error, self.path)
-            if self._writer_db.in_transaction:
+        except (sqlite3.Error, _Undone) as error:
+            failure = _for_people(error.__cause__ or error, self.path)
+            with contextlib.suppress(sqlite3.Error):  # the transaction may be gone already
                 self._writer_db.execute("ROLLBACK")
         for job in batch:
             job.settle(failure)
 
 
-def _connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+def _connect(path: Path, synchronous: Synchronous, prepare: Prepare) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {synchronous}")
-    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA fullfsync = ON")  # on macOS a plain fsync leaves the data in the drive's cache
     db.execute("PRAGMA cache_size = -4000")  # 4 MB: a node shares its machine
+    prepare(db)
     return db
 
 
-def _for_people(error: sqlite3.Error, path: Path | None = None) -> StorageError:
+def _for_people(error: BaseException, path: Path | None = None) -> StorageError:
     where = f"{path}: " if path else ""
     text = str(error)
     if "full" in text:

@@ -29,8 +29,8 @@ class View(Protocol):
 def drop_tables(db: sqlite3.Connection, view: View) -> None:
     """Forget what was folded; the caller creates the schema anew."""
     rows = db.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ? ESCAPE '\\'",
+        "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') AND name LIKE ? ESCAPE '\\'",
         (f"{view.name}\\_%",),
     )
-    for (table,) in rows.fetchall():
-        db.execute(f'DROP TABLE "{table}"')
+    for kind, name in rows.fetchall():
+        db.execute(f'DROP {kind} "{name}"')

@@ -1,0 +1,78 @@
+"""Reading what the holdings view has folded: legs, words, inputs."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from overlay.economy import weighing
+from overlay.keys import PublicKey
+from overlay.trustchain import blocks
+from overlay.trustchain.block import BlockHash
+from overlay.trustchain.statements import Source
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One leg as it was folded. `parts` is the bit mask of all legs in vouchers of the same issuer."""
+
+    proposal: BlockHash
+    position: int
+    giver: PublicKey
+    receiver: PublicKey
+    voucher: BlockHash
+    issuer: PublicKey
+    quantity: int
+    change: int
+    parts: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a voucher's issuer said first of a leg: at which place of its chain, and whether it accepted."""
+
+    sequence: int
+    first: bool
+
+
+def legs_of(db: sqlite3.Connection, proposal: bytes) -> list[Leg]:
+    """The legs of an exchange or offer that this node knows, in vouchers that it knows."""
+    number = blocks.find_id(db, proposal)
+    rows = db.execute(
+        "SELECT l.position, g.key, r.key, m.id, m.issuer, l.quantity, l.change, l.parts FROM voucher_leg l"
+        " JOIN voucher_mint m ON m.block = l.voucher JOIN agent g ON g.id = l.giver JOIN agent r ON r.id = l.receiver"
+        " WHERE l.proposal = ? ORDER BY l.position",
+        (number,),
+    )
+    return [
+        Leg(BlockHash(proposal), a, PublicKey(b), PublicKey(c), BlockHash(d), PublicKey(e), f, g, h, (number or 0, a))
+        for a, b, c, d, e, f, g, h in rows
+    ]
+
+
+def leg_at(db: sqlite3.Connection, place: Place) -> Leg | None:
+    """One leg by the small number of its proposal and its position; None when it or its voucher is not known."""
+    found = legs_of(db, blocks.hash_of(db, place[0]))
+    return next((leg for leg in found if leg.position == place[1]), None)
+
+
+def word_on(db: sqlite3.Connection, leg: Leg) -> Word | None:
+    """What the issuer of a leg's voucher has said of it, if anything: its first word counts."""
+    said = weighing.words_of(db, leg.place[0], blocks.agent_id(db, leg.issuer), leg.parts).said
+    return Word(*said[0]) if said else None
+
+
+def other_issuers(db: sqlite3.Connection, leg: Leg) -> list[tuple[PublicKey, int]]:
+    """The other issuers whose words a leg waits for, each with the parts that it judges, in the order of their keys."""
+    return sorted((blocks.key_of(db, issuer), parts) for issuer, parts in weighing.others_of(db, leg.place))
+
+
+def inputs_of(db: sqlite3.Connection, leg: Leg) -> list[Source]:
+    """The holdings that a leg consumes, in rising order."""
+    rows = db.execute(
+        "SELECT hash, idx FROM voucher_input JOIN half ON half.id = source WHERE proposal = ? AND position = ?"
+        " ORDER BY hash, idx",
+        leg.place,
+    )
+    return [Source(block, index) for block, index in rows]

@@ -1,0 +1,149 @@
+"""What the issuers' words make of a leg (DESIGN 3.3): the order of spends is that of the issuer's own chain.
+
+The word of an issuer on an exchange is its agreement half where the exchange was proposed to it, and a witness
+statement otherwise (also where it proposed itself: a proposal can still be cancelled, so it orders nothing,
+docs/decisions/issuer-as-proposer.md). Its first word counts, by the place on its chain. To decline a proposal before
+agreeing to it is a refusal.
+
+Where several issuers are concerned, all must accept. An issuer that has accepted is bound until another has refused;
+then it takes its acceptance back by a second word (a release), and only then accepts another spend of the same
+holding. The refusal alone, should its author also have accepted, does not undo what the first issuer still holds to.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from overlay.trustchain import blocks
+
+Place = tuple[int, int]
+NO_WORD, ACCEPTED, REFUSED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All that one issuer has said of one exchange: places on its chain, the lowest first, and what it said there."""
+
+    said: tuple[tuple[int, bool], ...]
+
+    @property
+    def first(self) -> bool | None:
+        return self.said[0][1] if self.said else None
+
+    @property
+    def accepted(self) -> bool:
+        return any(yes for _, yes in self.said)
+
+    @property
+    def refused(self) -> bool:
+        return any(not yes for _, yes in self.said)
+
+
+def words_of(db: sqlite3.Connection, proposal: int, issuer: int, parts: int) -> Words:
+    """The words of an issuer on an agreed exchange, as far as they judge exactly the legs `parts` (a bit mask)."""
+    rows = db.execute(
+        "SELECT w.sequence, w.first FROM voucher_witness w JOIN voucher_agreement a"
+        " ON a.proposal = w.proposal AND a.block = w.agreement"
+        " WHERE w.proposal = ? AND w.author = ? AND w.legs = ? ORDER BY w.sequence, w.first",
+        (proposal, issuer, parts),
+    ).fetchall()
+    said = [(sequence, bool(first)) for sequence, first in rows]
+    return Words(tuple(sorted(said + _as_counterparty(db, proposal, issuer))))
+
+
+def _as_counterparty(db: sqlite3.Connection, proposal: int, issuer: int) -> list[tuple[int, bool]]:
+    """The word that lies in the agreement, or in having declined before, of an issuer to whom it was proposed."""
+    row = db.execute(
+        "SELECT agreed, (SELECT min(sequence) FROM voucher_cancellation c WHERE c.proposal = p.block AND c.author = ?1)"
+        " FROM voucher_proposal p WHERE block = ?2 AND counterparty = ?1 AND agreed IS NOT NULL",
+        (issuer, proposal),
+    ).fetchone()
+    if row is None:
+        return []
+    agreed, declined = row
+    return [(declined, False)] if declined is not None and declined < agreed else [(agreed, True)]
+
+
+def others_of(db: sqlite3.Connection, leg: Place) -> list[tuple[int, int]]:
+    """The other issuers that a leg names, each with the parts that it judges."""
+    query = "SELECT issuer, parts FROM voucher_issuer WHERE proposal = ? AND position = ?"
+    return db.execute(query, leg).fetchall()
+
+
+def weigh_all(db: sqlite3.Connection, proposal: int) -> None:
+    """Weigh every made leg of an exchange anew: somebody has said something of it."""
+    query = "SELECT proposal, position FROM voucher_leg WHERE proposal = ? AND made ORDER BY position"
+    for leg in db.execute(query, (proposal,)).fetchall():
+        weigh(db, leg)
+
+
+def weigh(db: sqlite3.Connection, leg: Place) -> None:
+    """Bring the derived columns of a made leg, of its inputs and of its rivals up to date."""
+    issuer, parts, was_own, was_word = db.execute(
+        "SELECT m.agent, l.parts, l.own, l.word FROM voucher_leg l JOIN voucher_mint m ON m.block = l.voucher"
+        " WHERE l.proposal = ? AND l.position = ?",
+        leg,
+    ).fetchone()
+    own = words_of(db, leg[0], issuer, parts)
+    others = [words_of(db, leg[0], other, mask) for other, mask in others_of(db, leg)]
+    place, word = own.said[0][0] if own.first else None, _verdict(own, others)
+    if (place, word) != (was_own, was_word):
+        db.execute("UPDATE voucher_leg SET own = ?, word = ? WHERE proposal = ? AND position = ?", (place, word, *leg))
+    if _stands(place, word) or _stands(was_own, was_word):
+        _refresh_inputs(db, leg, stands=_stands(place, word))
+        for rival in rivals_of(db, leg):
+            _compare(db, rival)
+    _compare(db, leg)
+
+
+def _stands(place: int | None, word: int) -> bool:
+    """Whether a leg keeps others from its inputs: its issuer accepted it, and nobody has refused it."""
+    return place is not None and word != REFUSED
+
+
+def _verdict(own: Words, others: list[Words]) -> int:
+    all_accepted = all(each.accepted for each in others)
+    another_refused = any(each.refused for each in others)
+    if own.first is False or (another_refused and (own.refused or not all_accepted)):
+        return REFUSED
+    return ACCEPTED if own.first and all_accepted else NO_WORD
+
+
+def _refresh_inputs(db: sqlite3.Connection, leg: Place, *, stands: bool) -> None:
+    """A holding lives until a leg that consumes it has been accepted by all."""
+    db.execute("UPDATE voucher_input SET stage = ? WHERE proposal = ? AND position = ?", (3 if stands else 2, *leg))
+    db.execute(
+        "UPDATE voucher_holding AS h SET live = NOT EXISTS (SELECT 1 FROM voucher_input i JOIN voucher_leg l"
+        " USING (proposal, position) WHERE i.source = h.source AND i.idx = h.idx AND i.stage = 3 AND l.word = 1)"
+        " FROM voucher_input AS mine WHERE mine.proposal = ? AND mine.position = ?"
+        " AND h.source = mine.source AND h.idx = mine.idx",
+        leg,
+    )
+
+
+def rivals_of(db: sqlite3.Connection, leg: Place, *, least: int = 2) -> list[Place]:
+    """The other made legs that consume a holding which this one consumes; with `least` 3 only those that stand."""
+    return db.execute(
+        "SELECT DISTINCT o.proposal, o.position FROM voucher_input i JOIN voucher_input o"
+        " ON o.source = i.source AND o.idx = i.idx AND o.stage BETWEEN ?3 AND 3"
+        " WHERE i.proposal = ?1 AND i.position = ?2 AND NOT (o.proposal = ?1 AND o.position = ?2)",
+        (*leg, least),
+    ).fetchall()
+
+
+def _compare(db: sqlite3.Connection, leg: Place) -> None:
+    """Whether a rival that stands was accepted before this leg."""
+    query = "SELECT own, beaten FROM voucher_leg WHERE proposal = ? AND position = ?"
+    own, was_beaten = db.execute(query, leg).fetchone()
+    beaten = False
+    for rival in rivals_of(db, leg, least=3):
+        other, _ = db.execute(query, rival).fetchone()
+        beaten = beaten or own is None or _is_before(db, (other, *rival), (own, *leg))
+    if beaten != bool(was_beaten):
+        db.execute("UPDATE voucher_leg SET beaten = ? WHERE proposal = ? AND position = ?", (beaten, *leg))
+
+
+def _is_before(db: sqlite3.Connection, one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
+    """Legs as (place of the word, proposal, position); where an issuer's fork makes places equal, hashes decide."""
+    if one[0] != other[0]:
+        return one[0] < other[0]
+    return (blocks.hash_of(db, one[1]), one[2]) < (blocks.hash_of(db, other[1]), other[2])

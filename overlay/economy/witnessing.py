@@ -1,0 +1,144 @@
+"""Giving our word, as the issuer of vouchers, on agreed exchanges of others (DESIGN 3.3).
+
+Issuers give their word in the order of their keys, each only when those before it have accepted; an issuer to whom
+the exchange was proposed has given its word by agreeing. When the time of a proposal is over, whoever has not accepted
+refuses, so that one silent issuer binds nobody for ever.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from overlay.economy import provenance, weighing
+from overlay.economy.facts import Leg, inputs_of, leg_at, legs_of, other_issuers, word_on
+from overlay.economy.making import is_whole
+from overlay.economy.standing import Standing, has_expired, holding_standing, is_cancelled
+from overlay.keys import PublicKey
+from overlay.trustchain import blocks
+from overlay.trustchain.block import BlockHash
+from overlay.trustchain.ledger import Transaction
+from overlay.trustchain.statements import Witness
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """An agreed exchange, as its issuers need to know it."""
+
+    proposal: BlockHash
+    agreement: BlockHash
+    number: int
+    proposer: PublicKey
+    counterparty: PublicKey
+    valid_until: int
+
+
+def give_words(tx: Transaction, proposals: list[int]) -> None:
+    """Give every word that is due on these exchanges, and on those for which that makes it due."""
+    waiting, gave = proposals, True
+    while gave:
+        gave = False
+        for proposal in waiting:
+            gave |= _give_words(tx, proposal)
+
+
+def _give_words(tx: Transaction, proposal: int) -> bool:
+    agreed = _agreed(tx.db, proposal)
+    me = tx.identity.public_key
+    if agreed is None or agreed.counterparty == me:
+        return False
+    legs = [leg for leg in legs_of(tx.db, agreed.proposal) if leg.issuer == me]
+    gave = False
+    for parts in sorted({leg.parts for leg in legs}):
+        mine = [leg for leg in legs if leg.parts == parts]
+        verdict = _verdict(tx, agreed, mine, parts) if word_on(tx.db, mine[0]) is None else None
+        if verdict is not None:
+            _say(tx, agreed, mine, first=verdict)
+            gave = True
+    return gave
+
+
+def _verdict(tx: Transaction, agreed: _Agreed, legs: list[Leg], parts: int) -> bool | None:
+    """Whether to accept our legs of an exchange; None when there is nothing to say, or not yet."""
+    if all(_word(tx.db, leg) == weighing.REFUSED for leg in legs):
+        return None
+    if tx.now > agreed.valid_until or is_cancelled(tx.db, agreed.number):
+        return False
+    if any(has_expired(tx.db, leg.voucher, tx.now) for leg in legs):
+        return False
+    if parts != sum(1 << leg.position for leg in legs) or not all(is_whole(tx.db, leg.place) for leg in legs):
+        return None
+    return _is_first(tx, legs, agreed)
+
+
+def _is_first(tx: Transaction, legs: list[Leg], agreed: _Agreed) -> bool | None:
+    """Whether our legs spend what is final, and before anything else; None as long as others have to speak first."""
+    sources = [(blocks.block_id(tx.db, each.block), each.index) for leg in legs for each in inputs_of(tx.db, leg)]
+    came = {holding_standing(tx.db, source) for source in sources}
+    if Standing.REFUSED in came or len(set(sources)) < len(sources):
+        return False
+    if came != {Standing.FINAL}:
+        return None
+    if any(weighing.rivals_of(tx.db, leg.place, least=3) for leg in legs):
+        return False
+    return True if _is_my_turn(tx, legs[0], agreed) else None
+
+
+def _is_my_turn(tx: Transaction, leg: Leg, agreed: _Agreed) -> bool:
+    earlier = [
+        (key, parts)
+        for key, parts in other_issuers(tx.db, leg)
+        if key < tx.identity.public_key or key == agreed.counterparty
+    ]
+    words = (weighing.words_of(tx.db, agreed.number, blocks.agent_id(tx.db, key), parts) for key, parts in earlier)
+    return all(each.first for each in words)
+
+
+def _say(tx: Transaction, agreed: _Agreed, legs: list[Leg], *, first: bool) -> None:
+    rivals = [rival for leg in legs for rival in weighing.rivals_of(tx.db, leg.place)]
+    if first:
+        _release(tx, rivals)
+    _sign(tx, agreed, legs[0], first=first)
+    for rival in () if first else rivals:
+        if _stands(tx.db, rival):  # the proof for the loser: what was accepted before
+            for party in (agreed.proposer, agreed.counterparty):
+                provenance.post(tx, party, provenance.exchange_trail(tx.db, rival))
+
+
+def _sign(tx: Transaction, agreed: _Agreed, leg: Leg, *, first: bool) -> None:
+    """Say it, to the parties and to the other issuers, whose own words may wait for it."""
+    word = tx.append(Witness(agreed.proposal, agreed.agreement, leg.parts, first), to=agreed.proposer)
+    concerned = {agreed.proposer, agreed.counterparty, *(key for key, _ in other_issuers(tx.db, leg))}
+    for receiver in sorted(concerned):
+        tx.post(receiver, word.hash)
+
+
+def _release(tx: Transaction, rivals: list[tuple[int, int]]) -> None:
+    """Take back what we accepted and another issuer refused, before we accept another spend of the same."""
+    for place in rivals:
+        rival, agreed = leg_at(tx.db, place), _agreed(tx.db, place[0])
+        if rival is None or agreed is None:
+            continue
+        me = blocks.agent_id(tx.db, tx.identity.public_key)
+        said = weighing.words_of(tx.db, place[0], me, rival.parts)
+        if said.accepted and not said.refused:
+            _sign(tx, agreed, rival, first=False)
+
+
+def _agreed(db: sqlite3.Connection, proposal: int) -> _Agreed | None:
+    row = db.execute(
+        "SELECT h.hash, g.hash, a.key, b.key, p.valid_until FROM voucher_proposal p JOIN half h ON h.id = p.block"
+        " JOIN half g ON g.id = p.agreement JOIN agent a ON a.id = p.proposer JOIN agent b ON b.id = p.counterparty"
+        " WHERE p.block = ?",
+        (proposal,),
+    ).fetchone()
+    return _Agreed(row[0], row[1], proposal, row[2], row[3], row[4]) if row else None
+
+
+def _word(db: sqlite3.Connection, leg: Leg) -> int:
+    query = "SELECT word FROM voucher_leg WHERE proposal = ? AND position = ?"
+    return int(db.execute(query, leg.place).fetchone()[0])
+
+
+def _stands(db: sqlite3.Connection, leg: tuple[int, int]) -> bool:
+    """Whether a leg stands: accepted by its issuer and refused by nobody."""
+    query = "SELECT 1 FROM voucher_input WHERE proposal = ? AND position = ? AND stage = 3 LIMIT 1"
+    return db.execute(query, leg).fetchone() is not None
