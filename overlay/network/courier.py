@@ -1,21 +1,59 @@
-"""Carries the outbox: every parcel until its receiver has confirmed it, as often as it takes."""
+"""Carries the outbox: every row until its receiver has confirmed it, as often as it takes.
+
+A receiver confirms or refuses block by block: one that it does not take is set aside and tried again ever more seldom,
+and the others go on. A receiver that does not answer is tried again after a pause that grows, and at once when it
+shows itself.
+"""
 
 import asyncio
 import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from overlay.keys import PublicKey
-from overlay.network.messages import MAX_PARCEL_BLOCKS, Facts, decode, encode, unpack_all
-from overlay.network.network import CallFailed, Network, Refusal
+from overlay.keys import PublicKey, short
+from overlay.network.messages import (
+    MAX_PARCEL_BLOCKS,
+    MAX_PARCEL_PARTS,
+    MAX_REFUSAL,
+    PARCEL_BYTES,
+    BadMessage,
+    Facts,
+    Receipt,
+    Refused,
+    decode,
+    encode,
+    unpack_all,
+)
+from overlay.network.network import CallFailed, Network, plain
 from overlay.network.sync import Sync
 from overlay.trustchain import outbox
-from overlay.trustchain.commitment import BadDisclosure
+from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.commitment import BadDisclosure, Disclosure
 from overlay.trustchain.ledger import Ledger
+from overlay.trustchain.outbox import Parcel
+from overlay.trustchain.store import StorageError
 
 log = logging.getLogger(__name__)
 
 SERVICE = "facts"
-# A receiver that did not answer is tried again when it shows itself, and anyway after this long.
-RETRY_SECONDS = 5.0
+# A receiver that did not answer is tried again when it shows itself, and anyway after 1, 2, 4, ... 60 s.
+RETRY_SECONDS = 1.0
+MAX_RETRY_SECONDS = 60.0
+# A block that was refused is tried again after 5, 10, 20, ... 600 s: what it refers to may have come by then.
+REFUSED_SECONDS = 5.0
+MAX_REFUSED_SECONDS = 600.0
+# Parcels on their way at once, to all receivers together: 16 x 0.9 MB.
+AT_ONCE = 16
+# What one disclosed part adds to a message beyond its content and path: two hashes, a salt, numbers.
+PART_OVERHEAD = 80
+
+
+@dataclass(slots=True)
+class _Aside:
+    """When a refused block is tried again."""
+
+    at: float
+    pause: float
 
 
 class Courier:
@@ -23,17 +61,17 @@ class Courier:
 
     def __init__(self, ledger: Ledger, network: Network, sync: Sync) -> None:
         self._ledger, self._network, self._sync = ledger, network, sync
-        self._rounds: dict[PublicKey, asyncio.Task[None]] = {}
-        self._hurry: dict[PublicKey, asyncio.Event] = {}
+        self._rounds: dict[PublicKey, _Round] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
         network.serve(SERVICE, self._receive)
 
     def wake(self, receiver: PublicKey) -> None:
         """Something is owed to `receiver`, or it has just been seen."""
-        self._hurry.setdefault(receiver, asyncio.Event()).set()
-        if receiver not in self._rounds:
-            task = asyncio.create_task(self._deliver_all(receiver))
-            self._rounds[receiver] = task
-            task.add_done_callback(lambda _: self._rounds.pop(receiver, None))
+        running = self._rounds.get(receiver)
+        if running is not None:
+            running.hurry.set()
+        elif outbox.parcel(self._ledger.db, receiver, 1) is not None:
+            self._rounds[receiver] = _Round(self._ledger, self._network, receiver, self._room, self._rounds)
 
     def wake_all(self) -> None:
         """After a start: go on with what was owed before."""
@@ -41,45 +79,163 @@ class Courier:
             self.wake(receiver)
 
     async def close(self) -> None:
-        tasks = list(self._rounds.values())
+        """Stop; what is not confirmed stays owed."""
+        tasks = [each.task for each in self._rounds.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _deliver_all(self, receiver: PublicKey) -> None:
-        hurry = self._hurry.setdefault(receiver, asyncio.Event())
-        while (parcel := outbox.parcel(self._ledger.db, receiver, MAX_PARCEL_BLOCKS)) is not None:
-            hurry.clear()
-            facts = Facts(tuple(block.pack() for block in parcel.blocks), parcel.disclosures)
-            try:
-                await self._network.call(receiver, SERVICE, encode(facts))
-            except CallFailed as failure:
-                log.debug("not delivered, will try again: %s", failure)
-                await self._wait(hurry)
-                continue
-            confirmed = parcel
-            await self._ledger.transact(lambda tx, done=confirmed: outbox.confirm(tx.db, receiver, done))  # type: ignore[misc]
+    async def _receive(self, peer: PublicKey, payload: bytes) -> bytes:
+        facts = decode(payload, Facts)
+        found = unpack_all(facts.blocks)
+        if not self._sync.all_members(block.public_key for block in found):
+            await self._sync.with_peer(peer)  # it may know of an admission that we have not heard of
+        reasons = await self._take(found, facts.parts)
+        for reason in reasons.values():
+            self._network.count_drop("block of a parcel refused")
+            log.info("a block from %s is refused: %s", short(peer), reason)
+        return encode(Receipt(tuple(Refused(index, reason[:MAX_REFUSAL]) for index, reason in reasons.items())))
 
-    async def _wait(self, hurry: asyncio.Event) -> None:
-        waits = {asyncio.ensure_future(hurry.wait()), asyncio.ensure_future(self._network.clock.sleep(RETRY_SECONDS))}
+    async def _take(self, found: list[HalfBlock], parts: Sequence[Disclosure]) -> dict[int, str]:
+        """Store what can be stored; for the others why not, by their places."""
+        members = self._sync.members()
+        strange = {at: "its author is not a member" for at, each in enumerate(found) if each.public_key not in members}
+        rest = [at for at in range(len(found)) if at not in strange]
+        try:
+            return strange | await self._take_some(found, rest, parts)
+        except BadDisclosure:
+            alone = [await self._take_alone(found, at, parts) for at in rest]
+            return strange | {at: reason for each in alone for at, reason in each.items()}
+
+    async def _take_some(
+        self, found: list[HalfBlock], places: list[int], parts: Sequence[Disclosure]
+    ) -> dict[int, str]:
+        refused = await self._sync.take([found[at] for at in places], parts)
+        return {at: str(refused[found[at].hash]) for at in places if found[at].hash in refused}
+
+    async def _take_alone(self, found: list[HalfBlock], at: int, parts: Sequence[Disclosure]) -> dict[int, str]:
+        """One block with its own parts, so that a wrong part does not keep out the others."""
+        try:
+            return await self._take_some(found, [at], [part for part in parts if part.block == found[at].hash])
+        except BadDisclosure as error:
+            return {at: str(error)}
+
+
+class _Round:
+    """Delivers to one receiver until nothing is owed to it; then it takes itself off the list of `rounds`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        network: Network,
+        receiver: PublicKey,
+        room: asyncio.Semaphore,
+        rounds: dict[PublicKey, "_Round"],
+    ) -> None:
+        self.hurry = asyncio.Event()
+        self._ledger, self._network, self._receiver = ledger, network, receiver
+        self._room, self._rounds = room, rounds
+        self._aside: dict[BlockHash, _Aside] = {}
+        self._pause = RETRY_SECONDS
+        self.task = asyncio.create_task(self._deliver_all())
+        self.task.add_done_callback(self._report)
+
+    async def _deliver_all(self) -> None:
+        try:
+            while (owed := self._owed()) is not None:
+                self.hurry.clear()
+                now = self._network.clock.monotonic()
+                parcel = _first_that_fit(owed, {each for each, aside in self._aside.items() if aside.at > now})
+                await self._wait(await self._deliver(parcel) if parcel.receipts else self._until_next(now))
+        finally:
+            del self._rounds[self._receiver]
+
+    def _report(self, task: asyncio.Task[None]) -> None:
+        """Nothing that a peer sends ends a round; if something of our own does, the next `wake` begins anew."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivering to %s has stopped", short(self._receiver), exc_info=error)
+
+    def _owed(self) -> Parcel | None:
+        return outbox.parcel(self._ledger.db, self._receiver, MAX_PARCEL_BLOCKS + len(self._aside))
+
+    async def _deliver(self, parcel: Parcel) -> float:
+        """Hand over one parcel; returns how long to wait before the next."""
+        facts = Facts(tuple(block.pack() for block in parcel.blocks), parcel.disclosures)
+        try:
+            receipt = await self._hand_over(facts)
+            await self._confirm(parcel, receipt)
+        except (CallFailed, BadMessage, StorageError) as failure:
+            log.debug("not delivered to %s, will try again: %s", short(self._receiver), failure)
+            pause, self._pause = self._pause, min(2 * self._pause, MAX_RETRY_SECONDS)
+            return pause
+        self._pause = RETRY_SECONDS
+        return 0.0
+
+    async def _hand_over(self, facts: Facts) -> Receipt:
+        if not facts.blocks:
+            return Receipt()  # rows whose blocks are not in the ledger: there is nothing to hand over
+        async with self._room:
+            return decode(await self._network.call(self._receiver, SERVICE, encode(facts)), Receipt)
+
+    async def _confirm(self, parcel: Parcel, receipt: Receipt) -> None:
+        refused = {
+            parcel.blocks[each.index].hash: each.reason for each in receipt.refused if each.index < len(parcel.blocks)
+        }
+        taken = tuple((block, mask) for block, mask in parcel.receipts if block not in refused)
+        done = Parcel((), (), taken)
+        await self._ledger.transact(lambda tx: outbox.confirm(tx.db, self._receiver, done))
+        for block, _ in taken:
+            self._aside.pop(block, None)
+        for block, reason in refused.items():
+            self._set_aside(block, reason)
+
+    def _set_aside(self, block: BlockHash, reason: str) -> None:
+        before = self._aside.get(block)
+        pause = min(2 * before.pause, MAX_REFUSED_SECONDS) if before else REFUSED_SECONDS
+        self._aside[block] = _Aside(self._network.clock.monotonic() + pause, pause)
+        log.warning("%s does not take a block: %s", short(self._receiver), plain(reason))
+
+    def _until_next(self, now: float) -> float:
+        """How long until the first of those set aside is due."""
+        return max(0.0, min(each.at for each in self._aside.values()) - now)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until then, or until there is reason to hurry."""
+        if seconds <= 0.0:
+            return
+        waits = [asyncio.ensure_future(self.hurry.wait()), asyncio.ensure_future(self._network.clock.sleep(seconds))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if self.hurry.is_set():
+                self._pause = RETRY_SECONDS
         finally:
             for each in waits:
                 each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _receive(self, peer: PublicKey, payload: bytes) -> bytes:
-        facts = decode(payload, Facts)
-        blocks = unpack_all(facts.blocks)
-        authors = {block.public_key for block in blocks}
-        if not self._sync.all_members(authors):
-            await self._sync.with_peer(peer)  # it may know of an admission that we have not heard of
-            if not self._sync.all_members(authors):
-                raise Refusal("a block in this message is by somebody who is not a member")
-        try:
-            refused = await self._ledger.ingest(blocks, facts.parts)
-        except BadDisclosure as error:
-            raise Refusal(str(error)) from error
-        if refused:
-            raise Refusal(str(refused[0]))
-        return b""
+
+def _first_that_fit(owed: Parcel, aside: Iterable[BlockHash]) -> Parcel:
+    """As many of the rows that are owed as one message holds, without those set aside."""
+    skipped, by_hash = set(aside), {block.hash: block for block in owed.blocks}
+    chosen, disclosures, receipts, size = list[HalfBlock](), list[Disclosure](), list[tuple[BlockHash, int]](), 0
+    parts: dict[bytes, list[Disclosure]] = {}
+    for part in owed.disclosures:
+        parts.setdefault(part.block, []).append(part)
+    for block, mask in owed.receipts:
+        own = parts.get(block, [])
+        if block in skipped:
+            continue
+        is_full = len(disclosures) + len(own) > MAX_PARCEL_PARTS or len(chosen) == MAX_PARCEL_BLOCKS
+        if size >= PARCEL_BYTES or is_full:
+            break
+        receipts.append((block, mask))
+        disclosures += own
+        if block in by_hash:
+            chosen.append(by_hash[block])
+        size += _size(by_hash.get(block), own)
+    return Parcel(tuple(chosen), tuple(disclosures), tuple(receipts))
+
+
+def _size(block: HalfBlock | None, parts: Sequence[Disclosure]) -> int:
+    own = len(block.pack()) if block else 0
+    return own + sum(PART_OVERHEAD + len(part.content) + 34 * len(part.path) for part in parts)

@@ -1,153 +1,239 @@
 """Keeps the chains of all members alike on all nodes: compares heads, fetches what is missing, asks for fork proofs.
 
-Also the check of the own head: whether a peer holds a block of ours that this folder does not know (DESIGN 3.3).
+A peer is never believed beyond what it shows: a claim of more blocks costs one question, every block is checked before
+it is stored, and a peer that answers something else than was asked, or brings nothing of what it claimed, is left
+aside for a while. What has come is kept, so an interrupted answer is gone on with at the next peer.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from overlay.keys import PublicKey, short
-from overlay.network.messages import (
-    MAX_RANGE,
-    AskRange,
-    BadMessage,
-    Head,
-    Heads,
-    Range,
-    decode,
-    encode,
-    unpack_all,
-)
+from overlay.network.heads import KnownHeads, place, raw_chain, raw_forks
+from overlay.network.intake import Intake
+from overlay.network.messages import AskHeads, AskRange, BadMessage, Head, Heads, decode, encode, frames, unpack_all
 from overlay.network.network import CallFailed, Network
-from overlay.trustchain import blocks
+from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Ledger
+from overlay.trustchain.store import StorageError
+from overlay.trustchain.validation import Invalid
 
 log = logging.getLogger(__name__)
 
 HEADS, RANGE = "heads", "range"
-# Every node compares heads with one peer per interval, in turn.
+LAST_SEQUENCE = 0xFFFF_FFFF
+# Two peers at a time, so that one that answers as slowly as it may does not hold up the others.
+WORKERS = 2
+# Each worker compares heads with one peer per interval: the one that it has not asked for the longest time.
 INTERVAL_SECONDS = 1.0
-# An admission that is fetched names one more chain to fetch: go round until nothing is new, but not for ever.
-MAX_ROUNDS = 8
-# Chains that one comparison follows to their end: 256 requests of 256 blocks.
-MAX_REQUESTS = 256
+# What one turn with one peer may take. It ends earlier when nothing is missing; what is missing then comes next time.
+TURN_SECONDS = 20.0
 # A peer that cannot answer such a small question in time is asked again next time round.
 PATIENCE_SECONDS = 3.0
-OWN_HEAD_WITNESSES = 3
-OWN_HEAD_PATIENCE = 3.0
+# A chain's blocks come without a pause, or the peer has gone.
+RANGE_PATIENCE = 5.0
+# Pages of heads in one comparison: 64 x 1,000 members.
+MAX_PAGES = 64
+# Questions of one comparison that brought nothing although the peer had claimed something.
+MAX_EMPTY = 8
+# A peer that misled us is left aside for this many of its turns, twice as many each time after.
+MAX_STRIKES = 6
+# Blocks of one piece of an answer: 64 of at most 1,445 bytes are less than a stream's outbox (128 KiB).
+BLOCKS_PER_PIECE = 64
+# Blocks that are checked and stored together, in one commit.
+BATCH = 512
+
+
+class Misled(Exception):
+    """A peer answered something else than was asked, or not what it claimed to have."""
 
 
 class Sync:
     """Compares and fetches. `members` says whose chains are kept."""
 
     def __init__(self, ledger: Ledger, network: Network, members: Callable[[], set[PublicKey]]) -> None:
-        self._ledger, self._network, self._members = ledger, network, members
+        self._ledger, self._network = ledger, network
+        self._heads = KnownHeads(ledger, members)
+        self._intake = Intake(ledger)
+        self._asked: dict[PublicKey, int] = {}
+        self._strikes: dict[PublicKey, int] = {}
         self._turn = 0
-        self._task: asyncio.Task[None] | None = None
+        self._busy: set[PublicKey] = set()  # peers with whom heads are compared now
+        self._fetching: set[PublicKey] = set()  # chains of which blocks are fetched now
+        self._workers: list[asyncio.Task[None]] = []
         network.serve(HEADS, self._tell_heads)
-        network.serve(RANGE, self._tell_range)
+        network.serve_blocks(RANGE, self._tell_range)
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        """Begin to compare with one peer after another, until `close`."""
+        self._workers = [asyncio.create_task(self._run()) for _ in range(WORKERS)]
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Stop comparing."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._heads.close()
+        await self._intake.close()
+
+    def members(self) -> set[PublicKey]:
+        """Whose chains are kept."""
+        return self._heads.members()
 
     def all_members(self, keys: Iterable[PublicKey]) -> bool:
         """Whether these are all members, as far as this node knows."""
-        return self._members().issuperset(keys)
+        return self.members().issuperset(keys)
+
+    def watch_own(self, on_foreign: Callable[[HalfBlock], None]) -> None:
+        """Call `on_foreign` with every valid block of our own key that comes from a peer and was not known here."""
+        self._intake.on_foreign = on_foreign
+
+    async def take(self, found: Iterable[HalfBlock], parts: Iterable[Disclosure] = ()) -> dict[BlockHash, Invalid]:
+        """Check and store what a peer sent; returns the verdict of each block that is refused.
+
+        Raises BadDisclosure, StorageError.
+        """
+        return await self._intake.take(list(found), list(parts))
 
     async def with_peer(self, peer: PublicKey) -> None:
         """Fetch from one peer all that it knows of members and we do not. Gives up quietly when it is silent."""
+        self._busy.add(peer)
         try:
-            for _ in range(MAX_ROUNDS):
-                if not await self._fetch_once(peer):
-                    return
-        except (CallFailed, BadMessage) as error:
+            async with asyncio.timeout(TURN_SECONDS):
+                while await self._compare(peer):
+                    pass  # an admission that was fetched may name one more chain to fetch
+        except TimeoutError:
+            log.debug("comparing with %s goes on another time", short(peer))
+        except CallFailed as error:
             log.debug("comparing with %s ended: %s", short(peer), error)
+        except (BadMessage, Misled) as error:
+            self._strike(peer, error)
+        except StorageError as error:
+            log.warning("what %s sent could not be stored: %s", short(peer), error)
+        else:
+            self._strikes.pop(peer, None)
+        finally:
+            self._busy.discard(peer)
 
-    async def own_head(self, peers: list[PublicKey]) -> tuple[int, str | None]:
-        """Ask peers for our own head: how many answered, and a sentence when one proves that this folder is behind."""
-        asked = peers[:OWN_HEAD_WITNESSES]
-        answers = await asyncio.gather(*(self._ahead_of_us(peer) for peer in asked))
-        return sum(answer is not None for answer in answers), next((answer for answer in answers if answer), None)
+    async def holds_own(self, peer: PublicKey, known: int) -> list[HalfBlock]:
+        """Blocks of our own key that `peer` has at `known` and behind: at most one batch. Raises CallFailed,
+        BadMessage."""
+        ask = AskRange(self._ledger.identity.public_key, known, LAST_SEQUENCE)
+        async with self._network.open(peer, RANGE, encode(ask), PATIENCE_SECONDS) as batches:
+            async for batch in batches:
+                return [block for block in unpack_all(batch) if block.public_key == ask.key]
+        return []
+
+    # Asking
 
     async def _run(self) -> None:
         while True:
-            peers = self._network.peers()
-            if peers:
-                self._turn += 1
-                await self.with_peer(peers[self._turn % len(peers)])
+            peer = self._next_peer()
+            if peer is not None:
+                await self.with_peer(peer)
             await self._network.clock.sleep(INTERVAL_SECONDS)
 
-    async def _fetch_once(self, peer: PublicKey) -> bool:
-        """One comparison; True when it brought something, so that another may bring more."""
-        theirs = await self._heads_of(peer)
-        members, fetched, requests = self._members(), 0, 0
-        for head in theirs.heads:
-            key = PublicKey(head.key)
-            if key not in members:
-                continue
-            if head.forked and not blocks.has_forked(self._ledger.db, key):
-                fetched += await self._fetch(peer, AskRange(key, 0, 0, forks=True))
-            missing = blocks.first_gap(self._ledger.db, key)
-            while missing <= head.contiguous and requests < MAX_REQUESTS:
-                requests += 1
-                if not await self._fetch(peer, AskRange(key, missing, head.contiguous)):
-                    break
-                fetched, missing = fetched + 1, blocks.first_gap(self._ledger.db, key)
-        return fetched > 0
-
-    async def _heads_of(self, peer: PublicKey) -> Heads:
-        return decode(await self._network.call(peer, HEADS, b"", PATIENCE_SECONDS), Heads)
-
-    async def _fetch(self, peer: PublicKey, ask: AskRange) -> int:
-        """Fetch one range; returns how many blocks were new to us."""
-        answer = decode(await self._network.call(peer, RANGE, encode(ask)), Range)
-        found = [block for block in unpack_all(answer.blocks) if block.public_key == ask.key]
-        new = [block for block in found if not blocks.contains(self._ledger.db, block.hash)]
-        for invalid in await self._ledger.ingest(new):
-            log.warning("%s sent: %s", short(peer), invalid)
-        return sum(blocks.contains(self._ledger.db, block.hash) for block in new)
-
-    async def _ahead_of_us(self, peer: PublicKey) -> str | None:
-        """None without an answer, an empty text when the peer knows nothing newer, else what it proves."""
-        own = self._ledger.identity.public_key
-        known = (blocks.head(self._ledger.db, own) or (0, b""))[0]
-        try:
-            async with asyncio.timeout(OWN_HEAD_PATIENCE):
-                theirs = next((h.highest for h in (await self._heads_of(peer)).heads if h.key == own), 0)
-                if theirs <= known:
-                    return ""
-                ask = encode(AskRange(own, theirs, theirs))
-                answer = decode(await self._network.call(peer, RANGE, ask), Range)
-                proof = [b for b in unpack_all(answer.blocks) if b.public_key == own and b.sequence_number == theirs]
-        except (CallFailed, BadMessage, TimeoutError):
+    def _next_peer(self) -> PublicKey | None:
+        """The peer that was not asked for the longest time; with n strikes it waits for 2^n - 1 more rounds."""
+        peers = [peer for peer in self._network.peers() if peer not in self._busy]
+        if not peers:
             return None
-        if not any(block.has_valid_signature() for block in proof):
-            return ""  # a claim without a signature of ours is no reason to stop
-        return (
-            f"this folder ends at your statement {known}, but {short(peer)} holds your statement {theirs}: the folder"
-            " is an old copy. Signing on from here would look like cheating, so this node signs nothing."
-        )
+
+        def due(peer: PublicKey) -> int:
+            return self._asked.get(peer, 0) + len(peers) * ((1 << self._strikes.get(peer, 0)) - 1)
+
+        self._turn += 1
+        peer = min(peers, key=due)
+        self._asked[peer] = self._turn
+        return peer
+
+    def _strike(self, peer: PublicKey, error: Exception) -> None:
+        self._network.count_drop("comparison that misled us")
+        self._strikes[peer] = min(self._strikes.get(peer, 0) + 1, MAX_STRIKES)
+        log.warning("comparing with %s ended: %s", short(peer), error)
+
+    async def _compare(self, peer: PublicKey) -> bool:
+        """One comparison; True when it brought something, so that another may bring more."""
+        gained, empty, after = 0, 0, b""
+        for _ in range(MAX_PAGES):
+            theirs = await self._heads_of(peer, after)
+            for head in theirs.heads:
+                if place(head.key) <= place(after):
+                    raise Misled("its heads are not in order")
+                after = head.key
+                brought = await self._follow(peer, head)
+                gained += brought or 0
+                empty += brought == 0
+                if empty > MAX_EMPTY:
+                    raise Misled("it claims blocks that it does not show")
+            if not theirs.more or not theirs.heads:
+                break
+        return gained > 0
+
+    async def _heads_of(self, peer: PublicKey, after: bytes) -> Heads:
+        ask = AskHeads(self._heads.digests(), after)
+        return decode(await self._network.call(peer, HEADS, encode(ask), PATIENCE_SECONDS), Heads)
+
+    async def _follow(self, peer: PublicKey, head: Head) -> int | None:
+        """Fetch what one head promises; by how much we know more, None when there was nothing to ask for."""
+        key = PublicKey(head.key)
+        if key not in self.members() or key in self._fetching:
+            return None
+        before = self._heads.of(key)
+        self._fetching.add(key)
+        try:
+            if head.forks > before.forks:
+                await self._fetch(peer, AskRange(key, 0, 0, forks=True))
+            if head.contiguous > before.contiguous:
+                await self._fetch(peer, AskRange(key, before.contiguous + 1, head.contiguous))
+        finally:
+            self._fetching.discard(key)
+        after = self._heads.of(key)
+        asked = head.forks > before.forks or head.contiguous > before.contiguous
+        return after.contiguous - before.contiguous + after.forks - before.forks if asked else None
+
+    async def _fetch(self, peer: PublicKey, ask: AskRange) -> None:
+        """Fetch one range, check and store it as it comes."""
+        waiting, follows = list[HalfBlock](), ask.first
+        async with self._network.open(peer, RANGE, encode(ask), RANGE_PATIENCE) as batches:
+            async for batch in batches:
+                found = unpack_all(batch)
+                follows = _check_order(ask, found, follows)
+                waiting += found
+                if len(waiting) >= BATCH:
+                    await self._store(waiting)
+                    waiting = []
+        await self._store(waiting)
+
+    async def _store(self, found: list[HalfBlock]) -> None:
+        refused = await self.take(found)
+        if refused:
+            raise Misled(str(next(iter(refused.values()))))
+
+    # Answering
 
     async def _tell_heads(self, peer: PublicKey, payload: bytes) -> bytes:
-        db = self._ledger.db
-        told = []
-        for key in sorted(self._members()):
-            head = blocks.head(db, key)
-            if head is not None:
-                told.append(Head(key, blocks.first_gap(db, key) - 1, head[0], blocks.has_forked(db, key)))
-        return encode(Heads(tuple(told)))
+        return encode(self._heads.page(decode(payload, AskHeads)))
 
-    async def _tell_range(self, peer: PublicKey, payload: bytes) -> bytes:
+    async def _tell_range(self, peer: PublicKey, payload: bytes) -> AsyncIterator[bytes]:
         ask = decode(payload, AskRange)
-        key = PublicKey(ask.key)
+        key, db, first = PublicKey(ask.key), self._ledger.db, ask.first
         if ask.forks:
-            found = [block for pair in blocks.forks(self._ledger.db) if pair[0].public_key == key for block in pair]
-        else:
-            found = blocks.chain(self._ledger.db, key, ask.first, ask.last, MAX_RANGE)
-        return encode(Range(tuple(block.pack() for block in found[:MAX_RANGE])))
+            yield frames(raw_forks(db, key))
+            return
+        while found := raw_chain(db, key, first, ask.last, BLOCKS_PER_PIECE):
+            yield frames(raw for _, raw in found)
+            first = found[-1][0] + 1
+
+
+def _check_order(ask: AskRange, found: list[HalfBlock], follows: int) -> int:
+    """Whether blocks are of the chain that was asked for, and numbered from `follows` on without a gap; returns the
+    number that follows then. Raises Misled."""
+    for number, block in enumerate(found, follows):
+        if block.public_key != ask.key:
+            raise Misled("it sent a block of another chain than was asked for")
+        if not ask.forks and (block.sequence_number != number or number > ask.last):
+            raise Misled("it sent a block out of order, or of a place that was not asked for")
+    return follows + len(found)

@@ -5,6 +5,7 @@ that another copy of it runs. It closes the pen whenever it comes, before the fi
 """
 
 import asyncio
+from collections.abc import Callable
 
 from overlay.keys import PublicKey, short
 from overlay.network.messages import BadMessage
@@ -42,6 +43,8 @@ class SigningGuard:
         self.fresh = head is None
         self._answered: set[PublicKey] = set()
         self._is_foreign = False
+        # Called with the new refusal, None for none, whenever it changes.
+        self.on_verdict: Callable[[str | None], None] = lambda _: None
         ledger.signing_refusal = None if self.fresh else CHECKING
 
     async def watch(self, network: Network, sync: Sync) -> None:
@@ -63,7 +66,7 @@ class SigningGuard:
         if self._insist or self.fresh or self._folder.place_fits():
             self._open()
         else:
-            self._ledger.signing_refusal = STRANGE_PLACE
+            self._pronounce(STRANGE_PLACE)
 
     def _judge(self, sync: Sync, *, is_late: bool) -> None:
         """Open when enough have answered; when it is late, one answer or a place that fits is enough."""
@@ -87,6 +90,7 @@ class SigningGuard:
                 self._close(block, peer)
                 return
         self._answered.add(peer)
+        self._judge(sync, is_late=False)  # a silent member does not hold up what enough others have said
 
     def _is_ours(self, block: HalfBlock) -> bool:
         return blocks.contains(self._ledger.db, block.hash)
@@ -95,7 +99,7 @@ class SigningGuard:
         """Never open again before the next start: by then this folder has fetched what it lacks, or is stopped."""
         self._is_foreign = True
         who = f"{short(peer)} holds" if peer else "another member holds"
-        self._ledger.signing_refusal = (
+        self._pronounce(
             f"this folder ended at your statement {self._known}, but {who} your statement {block.sequence_number},"
             " which it did not know: the folder is an old copy, or another copy of it runs. Signing on from here would"
             " look like cheating, so this node signs nothing. If no other copy runs, let it catch up with the others,"
@@ -105,4 +109,9 @@ class SigningGuard:
     def _open(self) -> None:
         if not self._is_foreign:
             self._folder.mark_place()
-            self._ledger.signing_refusal = None
+            self._pronounce(None)
+
+    def _pronounce(self, refusal: str | None) -> None:
+        if self._ledger.signing_refusal != refusal:
+            self._ledger.signing_refusal = refusal
+            self.on_verdict(refusal)
