@@ -8,9 +8,9 @@ import hashlib
 import sqlite3
 from dataclasses import dataclass
 
+from overlay.dao.charters import Charter, host_keys, share_holders
 from overlay.dao.frost import chilldkg, signing
 from overlay.dao.frost.hashing import tagged_hash
-from overlay.dao.groups import Charter, host_keys
 from overlay.keys import Identity
 from overlay.trustchain.ledger import Transaction
 from overlay.trustchain.statements import HoldShare
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS custody_recovery (charter BLOB PRIMARY KEY, recovery 
 
 
 class BadRecovery(ValueError):
-    """Recovery data that does not belong to the group as its members signed it; the message says why."""
+    """Recovery data that is not that of the group as this member signed for it; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,14 @@ def host_key(identity: Identity, group: bytes) -> bytes:
 
 
 def session_params(db: sqlite3.Connection, group: Charter) -> chilldkg.SessionParams:
-    """The key generation that the members signed for; raises BadRecovery before all have."""
+    """The key generation that the members signed for; raises BadRecovery before all have, or when it cannot be."""
     bound = host_keys(db, group)
     if len(bound) < len(group.members):
         raise BadRecovery("not every member has signed the charter yet")
-    return chilldkg.SessionParams([bound[member] for member in group.members], t=group.threshold)
+    try:
+        return chilldkg.SessionParams([bound[member] for member in group.members], t=group.threshold)
+    except ValueError as error:
+        raise BadRecovery(f"the host keys that the members of {group.name} bound make no key: {error}") from error
 
 
 def keep(tx: Transaction, group: Charter, recovery: bytes) -> None:
@@ -66,14 +69,16 @@ def keep(tx: Transaction, group: Charter, recovery: bytes) -> None:
 
     Raises BadRecovery.
     """
-    share = _recover(tx.identity, session_params(tx.db, group), group, recovery)
-    kept = stored(tx.db, group)
-    if kept is not None and kept != recovery:
+    share = _recover(tx.identity, group, recovery)
+    kept, digest = stored(tx.db, group), hashlib.sha256(recovery).digest()
+    said = share_holders(tx.db, group).get(tx.identity.public_key)
+    holding = (bytes(share.output.thresh_pk), digest)
+    if kept not in (None, recovery) or said not in (None, holding):
         raise BadRecovery("this member holds a share of another key of the same group")
     if kept is None:
         tx.db.execute("INSERT INTO custody_recovery VALUES (?,?)", (group.id, recovery))
-        digest = hashlib.sha256(recovery).digest()
-        tx.append(HoldShare(group.id, bytes(share.output.thresh_pk), digest), to=group.founder)
+    if said is None:
+        tx.append(HoldShare(group.id, *holding), to=group.founder)
 
 
 def stored(db: sqlite3.Connection, group: Charter) -> bytes | None:
@@ -83,16 +88,24 @@ def stored(db: sqlite3.Connection, group: Charter) -> bytes | None:
 
 
 def share_of(db: sqlite3.Connection, identity: Identity, group: Charter) -> Share | None:
-    """Our share, computed anew; None before key generation."""
+    """Our share, computed anew; None before key generation.
+
+    It depends on the kept data alone, which was checked when it was kept: nothing that another member signs later
+    takes it away.
+    """
     recovery = stored(db, group)
-    return _recover(identity, session_params(db, group), group, recovery) if recovery else None
+    return _recover(identity, group, recovery) if recovery else None
 
 
-def _recover(identity: Identity, params: chilldkg.SessionParams, group: Charter, recovery: bytes) -> Share:
+def _recover(identity: Identity, group: Charter, recovery: bytes) -> Share:
+    """The certificate in the data holds our own signature, given only for a session of this group's host keys."""
     try:
         output, found = chilldkg.participant_recover(host_secret(identity, group.id), recovery)
     except ValueError as error:
         raise BadRecovery(f"the recovery data of {group.name} is not valid: {error}") from error
-    if found != params:
+    number = group.members.index(identity.public_key)
+    if (found.n, found.t) != (len(group.members), group.threshold):
         raise BadRecovery("the recovery data belongs to other members or another threshold")
-    return Share(group.members.index(identity.public_key), output)
+    if found.participant_of(host_key(identity, group.id)) != number:
+        raise BadRecovery("the recovery data gives this member another place than the charter")
+    return Share(number, output)

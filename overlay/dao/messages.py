@@ -11,9 +11,10 @@ SessionId = Annotated[bytes, Meta(min_length=16, max_length=16)]
 # ChillDKG with 10 members: 33t + 97 + 32n to the coordinator, 33n + 33(t-1) + 129n back, certificate and recovery
 # data of the same order: under 4 kB; the limit leaves room for a hundred members.
 KeygenBytes = Annotated[bytes, Meta(max_length=65_536)]
-# An unsigned transaction of 50 inputs and 2 outputs has about 2.2 kB.
-RawTransaction = Annotated[bytes, Meta(max_length=16_384)]
+# An input is a signing session of its own for each signer. 50 inputs of 41 bytes and 2 outputs of at most 51 make an
+# unsigned transaction of about 2.2 kB.
 MAX_INPUTS = 50
+RawTransaction = Annotated[bytes, Meta(max_length=4_096)]
 PublicNonce = Annotated[bytes, Meta(min_length=66, max_length=66)]
 PartialSignature = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
@@ -40,16 +41,16 @@ class FinishKeygen(Wire, frozen=True):
     recovery: KeygenBytes
 
 
-class AskPromise(Wire, frozen=True):
-    """Which transaction the member has promised for a proposal."""
+class AskRecovery(Wire, frozen=True):
+    """For the recovery data of a group, by a member that has lost its own; it is public."""
 
-    proposal: Hash
+    group: Hash
 
 
-class Promise(Wire, frozen=True):
-    """The unsigned transaction; empty when nothing is promised."""
+class Recovery(Wire, frozen=True):
+    """The recovery data."""
 
-    transaction: RawTransaction
+    recovery: KeygenBytes
 
 
 class AskCommitments(Wire, frozen=True):
@@ -61,6 +62,8 @@ class AskCommitments(Wire, frozen=True):
 
 
 class Commitments(Wire, frozen=True):
+    """The public nonces of one signer, in the order of the inputs."""
+
     nonces: Annotated[tuple[PublicNonce, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
 
 
@@ -73,4 +76,6 @@ class AskShares(Wire, frozen=True):
 
 
 class SignatureShares(Wire, frozen=True):
+    """The partial signatures of one signer, in the order of the inputs."""
+
     shares: Annotated[tuple[PartialSignature, ...], Meta(min_length=1, max_length=MAX_INPUTS)]

@@ -1,117 +1,152 @@
 """What a member's node checks before it signs anything: DESIGN 7, the treasury's last line of defence.
 
 Nothing here believes the coordinator: the approval comes from our own view of the ledger, the coins and their
-amounts from our own chain backend, the payee and the amount from the proposal that was voted on.
+amounts from our own chain backend, the payee and the amount from the proposal that was voted on. From these every
+node makes the payment itself, and signs only a transaction that is the same to the byte; all that a coordinator
+chooses is a whole number of satoshis per virtual byte, up to the fee cap.
+
+**Why nothing is paid twice**, even where a coordinator and all but one of the signers conspire: two sets of signers
+need not have an honest member in common, so what one of them promised cannot bind the other. The chain does. Every
+payment spends the oldest coin, so two payments signed at one state of the chain exclude each other, and a state in
+which the oldest coin is gone shows by its change which proposal the coin went to (`account`).
 """
 
 import sqlite3
 from collections.abc import Sequence
 
+from overlay.dao import chronicle
+from overlay.dao.account import Account, tag
 from overlay.dao.bitcoin import payment as payments
+from overlay.dao.bitcoin import scripts
 from overlay.dao.bitcoin.amounts import Sats
-from overlay.dao.bitcoin.payment import Coin, Payee, PaymentError, UnsignedPayment
-from overlay.dao.bitcoin.transaction import REPLACEABLE, InvalidTransaction, TxOutput
-from overlay.dao.governance import Outcome, tally
-from overlay.dao.groups import Charter, Payment
+from overlay.dao.bitcoin.payment import Coin, InsufficientFunds, PaymentError, UnsignedPayment
+from overlay.dao.bitcoin.transaction import WITNESS_SCALE, InvalidTransaction, TxInput, TxOutput, parse, serialize
+from overlay.dao.bitcoin.transaction import Transaction as BitcoinTransaction
+from overlay.dao.charters import Charter
+from overlay.dao.governance import Tally, tally
+from overlay.dao.messages import MAX_INPUTS
+from overlay.dao.proposals import Payment
+from overlay.keys import PublicKey
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS treasury_promise (
-    proposal BLOB PRIMARY KEY, txid TEXT NOT NULL, raw BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS treasury_paid (proposal BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS treasury_coin (
-    txid TEXT NOT NULL, vout INTEGER NOT NULL, proposal BLOB NOT NULL, PRIMARY KEY (txid, vout)) WITHOUT ROWID;
+PROMISES = """
+CREATE TABLE IF NOT EXISTS treasury_version (
+    proposal BLOB NOT NULL, txid TEXT NOT NULL, raw BLOB NOT NULL, PRIMARY KEY (proposal, txid)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS treasury_lease (
+    txid TEXT NOT NULL, vout INTEGER NOT NULL, proposal BLOB NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (txid, vout)) WITHOUT ROWID;
 """
+SCHEMA = chronicle.SCHEMA + PROMISES
 
 
 class Violation(Exception):
     """A transaction that this node does not sign; the message says what was not decided."""
 
 
-def build(asked: Payment, coins: Sequence[Coin], fee_rate: int, script: bytes) -> UnsignedPayment:
-    """The transaction for an approved payment, the same at every member with the same coins and fee rate.
+def build(asked: Payment, account: Account, fee_rate: int) -> UnsignedPayment:
+    """The payment of a proposal: the same bytes at every member that sees the same coins.
 
-    Raises PaymentError when the coins do not suffice or the fee cap is too low for the fee rate.
+    It spends the oldest coin, then the largest as far as they are needed. Raises PaymentError when that cannot be
+    done: for lack of coins, for the fee cap, for an amount that is not relayed.
     """
-    unsigned = payments.build(coins, [Payee(asked.script, Sats(asked.amount))], fee_rate, script)
-    if unsigned.fee > asked.fee_cap:
-        raise PaymentError(f"the fee would be {unsigned.fee} sat, and the members allowed {asked.fee_cap} sat")
-    return unsigned
+    least = scripts.dust_limit(asked.script)
+    if asked.amount < least or not 1 <= fee_rate <= payments.MAX_FEE_RATE:
+        raise PaymentError(f"{asked.amount} sat at {fee_rate} sat/vB would not be relayed to this payee")
+    chosen, fee = _select(asked, account, fee_rate)
+    if fee > asked.fee_cap:
+        raise PaymentError(f"the fee would be {fee} sat, and the members allowed {asked.fee_cap} sat")
+    return _lay_out(asked, chosen, account.script, sum(coin.amount for coin in chosen) - asked.amount - fee)
 
 
 def judge(
-    db: sqlite3.Connection, group: Charter, asked: Payment, raw: bytes, coins: Sequence[Coin], script: bytes, now: int
+    db: sqlite3.Connection, group: Charter, asked: Payment, raw: bytes, account: Account, me: PublicKey, now: int
 ) -> UnsignedPayment:
     """Check a transaction that a coordinator sent against our own view; returns what would be signed.
 
     Raises Violation.
     """
-    check_approved(db, group, asked, now)
+    check_approved(db, group, asked, me, now)
     try:
-        unsigned = payments.read(raw, coins, script)
+        found = payments.read(raw, account.coins, account.script)
+        if found.transaction.outputs[:1] != (TxOutput(Sats(asked.amount), asked.script),):
+            raise Violation("the transaction does not pay exactly what was approved")
+        expected = build(asked, account, found.fee // found.vsize)
     except (InvalidTransaction, PaymentError) as error:
         raise Violation(f"the transaction is not one of this treasury: {error}") from error
-    payee = TxOutput(Sats(asked.amount), asked.script)
-    outputs = unsigned.transaction.outputs
-    change = outputs[1:]
-    if outputs[:1] != (payee,) or len(change) > 1 or any(each.script_pubkey != script for each in change):
-        raise Violation("the transaction does not pay exactly what was approved, with the change to the treasury")
-    if not 0 < unsigned.fee <= asked.fee_cap:
-        raise Violation(f"the fee of {unsigned.fee} sat is over the cap of {asked.fee_cap} sat")
-    _check_form(unsigned)
-    check_promises(db, asked, unsigned)
-    return unsigned
+    if expected.raw != raw:
+        raise Violation("the transaction is not the one that this node makes for what was approved")
+    check_promises(db, asked, expected, now)
+    return expected
 
 
-def check_approved(db: sqlite3.Connection, group: Charter, asked: Payment, now: int) -> None:
-    """Raises Violation unless our own ledger says that this was approved and not paid."""
+def check_approved(db: sqlite3.Connection, group: Charter, asked: Payment, me: PublicKey, now: int) -> Tally:
+    """Raises Violation unless our own ledger calls this decided, our chain unpaid, and we have not said no."""
     stands = tally(db, group, asked, now)
-    if stands.outcome is not Outcome.APPROVED:
+    if asked.proposer not in group.members or not stands.final:
         raise Violation(
-            f"my ledger shows {stands.count('yes')} of {stands.needed} yes votes: this is {stands.outcome.value}"
+            f"my ledger shows {stands.count('yes')} of {stands.needed} yes votes, counted by {len(stands.deciders)} of"
+            f" {group.threshold} members' nodes: this is {stands.outcome.value}, and not decided"
         )
-    if db.execute("SELECT 1 FROM treasury_paid WHERE proposal = ?", (asked.id,)).fetchone():
+    if stands.choice_of(me) == "no":
+        raise Violation("this member said no, and so gives no share")
+    if chronicle.mined(db, asked.id) is not None:
         raise Violation("this has been paid already")
+    return stands
 
 
-def _check_form(unsigned: UnsignedPayment) -> None:
-    transaction = unsigned.transaction
-    if transaction.version != 2 or transaction.locktime or any(i.sequence != REPLACEABLE for i in transaction.inputs):
-        raise Violation("the transaction has a version, lock time or sequence number that was not asked for")
-
-
-def check_promises(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPayment) -> None:
-    """Raises Violation when another transaction was promised for this proposal, or a coin to another proposal."""
-    promised = promise(db, asked.id)
-    if promised is not None and promised != unsigned.raw:
-        raise Violation("this member has promised another transaction for this proposal")
-    for coin in unsigned.coins:
-        row = db.execute(
-            "SELECT proposal FROM treasury_coin WHERE txid = ? AND vout = ?", (coin.txid, coin.vout)
-        ).fetchone()
-        if row is not None and row[0] != asked.id:
-            raise Violation("a coin of this transaction is promised to another payment")
-
-
-def promise(db: sqlite3.Connection, proposal: bytes) -> bytes | None:
-    """The unsigned transaction that this node promised for a proposal."""
-    row = db.execute("SELECT raw FROM treasury_promise WHERE proposal = ?", (proposal,)).fetchone()
-    return bytes(row[0]) if row else None
-
-
-def record_promise(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPayment) -> None:
-    """Bind this node to one transaction per proposal and one proposal per coin, before any share leaves."""
-    db.execute(
-        "INSERT OR IGNORE INTO treasury_promise VALUES (?,?,?)",
-        (asked.id, unsigned.txid, unsigned.raw),
-    )
+def record_promise(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPayment, until: int) -> None:
+    """On disk before a nonce commitment leaves: which version we may sign, and that its coins are taken until then."""
+    db.execute("INSERT OR IGNORE INTO treasury_version VALUES (?,?,?)", (asked.id, unsigned.txid, unsigned.raw))
     db.executemany(
-        "INSERT OR IGNORE INTO treasury_coin VALUES (?,?,?)",
-        [(coin.txid, coin.vout, asked.id) for coin in unsigned.coins],
+        "INSERT INTO treasury_lease VALUES (?,?,?,?) ON CONFLICT DO UPDATE"
+        " SET until = max(excluded.until, CASE WHEN proposal = excluded.proposal THEN until ELSE 0 END),"
+        " proposal = excluded.proposal",
+        [(coin.txid, coin.vout, asked.id, until) for coin in unsigned.coins],
     )
 
 
-def free_coins(db: sqlite3.Connection, asked: Payment, coins: Sequence[Coin]) -> list[Coin]:
-    """The coins that are promised to no other payment."""
-    rows = db.execute("SELECT txid, vout FROM treasury_coin WHERE proposal != ?", (asked.id,))
-    taken = {(txid, vout) for txid, vout in rows}
-    return [coin for coin in coins if (coin.txid, coin.vout) not in taken]
+def versions(db: sqlite3.Connection, proposal: bytes) -> list[BitcoinTransaction]:
+    """The transactions that this node has promised to sign for a proposal."""
+    rows = db.execute("SELECT raw FROM treasury_version WHERE proposal = ? ORDER BY txid", (proposal,))
+    return [parse(raw) for (raw,) in rows]
+
+
+def check_promises(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPayment, now: int) -> None:
+    """Versions of one payment exclude each other by a common coin; a coin serves one payment at a time.
+
+    Raises Violation.
+    """
+    coins = {(coin.txid, coin.vout) for coin in unsigned.coins}
+    for version in versions(db, asked.id):
+        spends = {(each.txid, each.vout) for each in version.inputs}
+        if not spends & coins and not any(chronicle.is_spent(db, *each) for each in spends):
+            raise Violation("this member has promised another transaction for this proposal, which can still be mined")
+    for txid, vout in coins:
+        row = db.execute("SELECT proposal, until FROM treasury_lease WHERE txid = ? AND vout = ?", (txid, vout))
+        for proposal, until in row:
+            if proposal != asked.id and until > now:
+                raise Violation("a coin of this transaction is promised to another payment, which comes first")
+
+
+def _select(asked: Payment, account: Account, fee_rate: int) -> tuple[tuple[Coin, ...], int]:
+    """The coins, and the fee. The change is never too small to be relayed: it shows every member what was paid."""
+    oldest, rest = account.coins[:1], account.coins[1:]
+    ordered = (*oldest, *sorted(rest, key=lambda coin: (-coin.amount, coin.height, coin.txid, coin.vout)))
+    least, fee = scripts.dust_limit(account.script), 0
+    for count in range(1, min(len(ordered), MAX_INPUTS) + 1):
+        chosen = ordered[:count]
+        fee, held = fee_rate * vsize(count, asked.script, account.script), sum(coin.amount for coin in chosen)
+        if held >= asked.amount + fee + least:
+            return chosen, fee
+    raise InsufficientFunds(asked.amount + least, fee, sum(coin.amount for coin in ordered[:MAX_INPUTS]))
+
+
+def vsize(inputs: int, payee: bytes, change: bytes) -> int:
+    """Virtual bytes of a signed payment: 10 and a half for the frame, 8 and one for each output beside its script."""
+    stripped = 4 + 4 + 1 + 1 + 2 * (8 + 1) + len(payee) + len(change)
+    return -(-(stripped * WITNESS_SCALE + 2 + inputs * payments.INPUT_WEIGHT) // WITNESS_SCALE)
+
+
+def _lay_out(asked: Payment, chosen: Sequence[Coin], script: bytes, change: int) -> UnsignedPayment:
+    outputs = (TxOutput(Sats(asked.amount), asked.script), TxOutput(Sats(change), script))
+    inputs = tuple(TxInput(coin.txid, coin.vout) for coin in chosen)
+    return payments.read(serialize(BitcoinTransaction(inputs, outputs, locktime=tag(asked.id))), chosen, script)

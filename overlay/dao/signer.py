@@ -1,47 +1,53 @@
 """The signer's side of a payment: judge, promise, commit to nonces, give a share once (BIP-445; DESIGN 7).
 
 Nonces live in this object's memory only: a restart voids them, and a session signs once or not at all. The promise
-of one transaction per proposal is on disk before a nonce commitment leaves, so that no two coordinators, and no
-restart, can make this node sign two payments for one approval.
+of the transaction is on disk before a nonce commitment leaves, and is judged again before a share does.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from overlay.dao import custody, policy
+from overlay.dao.account import Account, Accounts
 from overlay.dao.bitcoin import taproot
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend
-from overlay.dao.bitcoin.payment import Coin, UnsignedPayment
+from overlay.dao.bitcoin.payment import UnsignedPayment
+from overlay.dao.charters import Charter, charter
 from overlay.dao.custody import Share
 from overlay.dao.frost import signing
 from overlay.dao.frost.errors import InvalidContributionError
 from overlay.dao.frost.nonces import SecretNonce
-from overlay.dao.groups import Charter, Payment, charter, payment
-from overlay.dao.messages import AskCommitments, AskPromise, AskShares, Commitments, Promise, SignatureShares
+from overlay.dao.messages import AskCommitments, AskShares, Commitments, SignatureShares
 from overlay.dao.policy import Violation
+from overlay.dao.proposals import Payment, payment
 from overlay.keys import PublicKey
 from overlay.network.messages import decode, encode
 from overlay.network.network import Network, Refusal
-from overlay.trustchain.ledger import Ledger, SigningRefused, Transaction
+from overlay.trustchain.ledger import Ledger, Transaction
 
 log = logging.getLogger(__name__)
 
-PROMISE, COMMIT, SIGN = "sign.promise", "sign.commit", "sign.share"
-# Sessions with unused nonces kept in memory: a coordinator that comes to nothing leaves one behind per try.
-MAX_SESSIONS = 64
+COMMIT, SIGN = "sign.commit", "sign.share"
+# Sessions with unused nonces kept in memory for one coordinator: a session that comes to nothing leaves one behind.
+# The eldest makes way, so that no coordinator can take another's. 10 members with 50 inputs each: 4 x 10 x 50 nonces.
+MAX_SESSIONS = 4
+# How long a coin is kept for one payment (milliseconds): a session, and once a share has left, a Bitcoin block.
+SESSION_LEASE, SIGNED_LEASE = 15_000, 600_000
 
 
 @dataclass(slots=True)
 class _Session:
     """One judged transaction and the nonces that may sign it, once."""
 
-    coordinator: PublicKey
     group: Charter
     asked: Payment
     unsigned: UnsignedPayment
     share: Share
     nonces: list[SecretNonce]
+
+    def void(self) -> None:
+        for nonce in self.nonces:
+            nonce.void()
 
 
 def script_of(share: Share) -> bytes:
@@ -53,64 +59,47 @@ class Signer:
     """Answers coordinators. `backend` None means that this node cannot see the chain, and so signs nothing."""
 
     def __init__(self, ledger: Ledger, network: Network, backend: ChainBackend | None) -> None:
-        self._ledger, self._backend = ledger, backend
-        self._sessions: dict[bytes, _Session] = {}
-        network.serve(PROMISE, self.tell_promise)
+        self._ledger = ledger
+        self.accounts = Accounts(ledger, backend) if backend else None
+        self._sessions: dict[PublicKey, dict[bytes, _Session]] = {}
         network.serve(COMMIT, self.commit)
         network.serve(SIGN, self.sign)
 
-    async def tell_promise(self, peer: PublicKey, payload: bytes) -> bytes:
-        ask = decode(payload, AskPromise)
-        self._common_group(peer, ask.proposal)
-        return encode(Promise(policy.promise(self._ledger.db, ask.proposal) or b""))
+    def share_of(self, group: Charter) -> Share | None:
+        """Our share of a group's key; None before key generation. Raises BadRecovery."""
+        return custody.share_of(self._ledger.db, self._ledger.identity, group)
 
     async def commit(self, peer: PublicKey, payload: bytes) -> bytes:
         """Judge a transaction and commit to one nonce per input. Raises Refusal with what is wrong."""
         ask = decode(payload, AskCommitments)
         group, asked = self._common_group(peer, ask.proposal)
-        share = custody.share_of(self._ledger.db, self._ledger.identity, group)
-        if share is None or self._backend is None:
-            raise Refusal("this member holds no share, or sees no Bitcoin node")
-        if ask.session in self._sessions:
-            raise Refusal("a signing session has a fresh number")
         try:
-            coins = await self._backend.coins(script_of(share))
+            share = self.share_of(group)
+            if share is None or self.accounts is None:
+                raise Refusal("this member holds no share, or sees no Bitcoin node")
+            account = await self.accounts.look(group, script_of(share))
             unsigned = await self._ledger.transact(
-                lambda tx: _judge_and_promise(tx, group, asked, ask.transaction, coins, script_of(share))
+                lambda tx: _judge_and_promise(tx, group, asked, ask.transaction, account)
             )
-        except (BackendError, Violation, SigningRefused) as error:
+        except (BackendError, Violation, custody.BadRecovery) as error:
             raise Refusal(str(error)) from error
         nonces = [self._nonce(share, unsigned, index, ask.session) for index in range(len(unsigned.coins))]
-        self._remember(ask.session, _Session(peer, group, asked, unsigned, share, [secret for secret, _ in nonces]))
+        self._remember(peer, ask.session, _Session(group, asked, unsigned, share, [secret for secret, _ in nonces]))
         return encode(Commitments(tuple(public for _, public in nonces)))
 
     async def sign(self, peer: PublicKey, payload: bytes) -> bytes:
         """Give signature shares with the nonces of a session, which is then gone, whatever happens."""
         ask = decode(payload, AskShares)
-        session = self._sessions.pop(ask.session, None)
-        if session is None or session.coordinator != peer:
+        session = self._sessions.get(peer, {}).pop(ask.session, None)
+        if session is None:
             raise Refusal("this member knows no such signing session; begin again")
         try:
-            policy.check_approved(self._ledger.db, session.group, session.asked, self._ledger.clock.now())
-            return encode(SignatureShares(tuple(self._shares(session, ask))))
+            await self._ledger.transact(lambda tx: _judge_again(tx, session))
+            return encode(SignatureShares(tuple(_shares(session, ask))))
         except (Violation, ValueError, InvalidContributionError) as error:
             raise Refusal(f"no share is given: {error}") from error
         finally:
-            for nonce in session.nonces:
-                nonce.void()
-
-    def _shares(self, session: _Session, ask: AskShares) -> list[bytes]:
-        share, sighashes = session.share, session.unsigned.sighashes
-        if len(ask.nonces) != len(sighashes):
-            raise ValueError("there is one aggregate nonce per input")
-        signers = signers_context(session.group, share, ask.signers)
-        secret = share.output.secshare
-        if secret is None:
-            raise ValueError("this member holds no share")
-        return [
-            signing.sign(nonce, secret, share.number, signing_session(signers, share, aggregate, sighash))
-            for nonce, aggregate, sighash in zip(session.nonces, ask.nonces, sighashes, strict=True)
-        ]
+            session.void()
 
     def _nonce(self, share: Share, unsigned: UnsignedPayment, index: int, session: bytes) -> tuple[SecretNonce, bytes]:
         return signing.nonce_gen(
@@ -122,18 +111,20 @@ class Signer:
             session + index.to_bytes(2, "big"),
         )
 
-    def _remember(self, number: bytes, session: _Session) -> None:
-        while len(self._sessions) >= MAX_SESSIONS:
-            oldest = self._sessions.pop(next(iter(self._sessions)))
-            for nonce in oldest.nonces:
-                nonce.void()
-        self._sessions[number] = session
+    def _remember(self, peer: PublicKey, number: bytes, session: _Session) -> None:
+        theirs = self._sessions.setdefault(peer, {})
+        if number in theirs:
+            session.void()
+            raise Refusal("a signing session has a fresh number")
+        while len(theirs) >= MAX_SESSIONS:
+            theirs.pop(next(iter(theirs))).void()
+        theirs[number] = session
 
     def _common_group(self, peer: PublicKey, proposal: bytes) -> tuple[Charter, Payment]:
         asked = payment(self._ledger.db, proposal)
         group = charter(self._ledger.db, asked.group) if asked else None
         me = self._ledger.identity.public_key
-        if asked is None or group is None or asked.proposer not in group.members:
+        if asked is None or group is None:
             raise Refusal("this member knows no such proposal")
         if peer not in group.members or me not in group.members:
             raise Refusal("this is not a group of both of us")
@@ -153,16 +144,33 @@ def signers_context(group: Charter, share: Share, numbers: tuple[int, ...]) -> s
     )
 
 
-def signing_session(
-    signers: signing.SignersContext, share: Share, aggregate: bytes, sighash: bytes
-) -> signing.SessionContext:
-    """One input's session: the treasury's key is tweaked as BIP341 asks, nothing else."""
-    return signing.SessionContext(signers, aggregate, sighash, [share.tweak], [True])
+def _shares(session: _Session, ask: AskShares) -> list[bytes]:
+    share, sighashes = session.share, session.unsigned.sighashes
+    if len(ask.nonces) != len(sighashes):
+        raise ValueError("there is one aggregate nonce per input")
+    signers, secret = signers_context(session.group, share, ask.signers), share.output.secshare
+    if secret is None:
+        raise ValueError("this member holds no share")
+    # The treasury's key is tweaked as BIP341 asks, and in no other way.
+    sessions = [
+        signing.SessionContext(signers, aggregate, sighash, [share.tweak], [True])
+        for aggregate, sighash in zip(ask.nonces, sighashes, strict=True)
+    ]
+    return [
+        signing.sign(nonce, secret, share.number, each) for nonce, each in zip(session.nonces, sessions, strict=True)
+    ]
 
 
 def _judge_and_promise(
-    tx: Transaction, group: Charter, asked: Payment, raw: bytes, coins: Sequence[Coin], script: bytes
+    tx: Transaction, group: Charter, asked: Payment, raw: bytes, account: Account
 ) -> UnsignedPayment:
-    unsigned = policy.judge(tx.db, group, asked, raw, coins, script, tx.now)
-    policy.record_promise(tx.db, asked, unsigned)
+    unsigned = policy.judge(tx.db, group, asked, raw, account, tx.identity.public_key, tx.now)
+    policy.record_promise(tx.db, asked, unsigned, tx.now + SESSION_LEASE)
     return unsigned
+
+
+def _judge_again(tx: Transaction, session: _Session) -> None:
+    """Votes, forks and blocks may have come since the commitment."""
+    policy.check_approved(tx.db, session.group, session.asked, tx.identity.public_key, tx.now)
+    policy.check_promises(tx.db, session.asked, session.unsigned, tx.now)
+    policy.record_promise(tx.db, session.asked, session.unsigned, tx.now + SIGNED_LEASE)

@@ -1,0 +1,128 @@
+"""What this member's own chain backend shows of a treasury: its coins, and which proposals it has paid.
+
+Every payment of a treasury names its proposal in its lock time, spends the oldest coin, and leaves change, so the
+coins of a treasury tell its history: each change was made by a payment, whose coins were made by payments before. A
+member's node therefore finds out by itself that a proposal is paid, whoever signed, and whatever anybody says.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from overlay.dao import chronicle
+from overlay.dao.bitcoin.backend import ChainBackend
+from overlay.dao.bitcoin.payment import Coin
+from overlay.dao.bitcoin.transaction import Transaction, Txid, parse
+from overlay.dao.charters import Charter
+from overlay.dao.chronicle import Mined
+from overlay.dao.proposals import Payment, paying
+from overlay.trustchain.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+# Lock times from 500,000,000 on are times; 2^30 seconds later is 14 November 2019, so all of them have passed.
+FIRST_LOCKTIME, LOCKTIME_BITS = 500_000_000, 30
+# The payee is output 0 of a payment, the change output 1.
+CHANGE = 1
+# Less is not worth spending: an input takes 58 virtual bytes, so at 17 sat/vB a coin of 1,000 sat pays for itself.
+MIN_COIN = 1_000
+# Coins are looked for again at a new block, or after so long, or after twenty times as long as the last search took.
+REFRESH_SECONDS, REFRESH_FACTOR = 5.0, 20.0
+# Transactions kept in memory: 10,000 of about 200 bytes.
+MAX_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A treasury at one moment: the height of the chain, and the coins worth spending, oldest first."""
+
+    script: bytes
+    height: int
+    coins: tuple[Coin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    height: int
+    coins: tuple[Coin, ...]
+    fresh_until: float
+
+
+def tag(proposal: bytes) -> int:
+    """The lock time of a proposal's payment: it names the proposal, and delays nothing."""
+    return FIRST_LOCKTIME + (int.from_bytes(proposal[:4]) >> (32 - LOCKTIME_BITS))
+
+
+class Accounts:
+    """Looks at the treasuries of this node's groups, and records which proposals it has seen paid."""
+
+    def __init__(self, ledger: Ledger, backend: ChainBackend) -> None:
+        self._ledger, self._backend = ledger, backend
+        self._scans: dict[bytes, _Scan] = {}
+        self._kept: dict[Txid, bytes] = {}
+
+    async def look(self, group: Charter, script: bytes) -> Account:
+        """The account as our backend shows it now; what it shows paid is in the chronicle. Raises BackendError."""
+        scan = await self._scan(script)
+        found = {each.proposal: each for each in await self._history(group, script, scan.coins)}
+        gone = [mined for mined in chronicle.unsettled(self._ledger.db, group) if mined.proposal not in found]
+        still = {mined.proposal: again for mined in gone if (again := await self._look_again(mined))}
+        if chronicle.would_change(self._ledger.db, group, found | still, scan.height):
+            await self._ledger.transact(lambda tx: chronicle.write(tx.db, group, found | still, scan.height))
+        return Account(script, scan.height, tuple(coin for coin in scan.coins if coin.amount >= MIN_COIN))
+
+    async def _scan(self, script: bytes) -> _Scan:
+        known, height, now = self._scans.get(script), await self._backend.height(), self._ledger.clock.monotonic()
+        if known is not None and known.height == height and now < known.fresh_until:
+            return known
+        coins = await self._backend.coins(script)
+        then = self._ledger.clock.monotonic()
+        ordered = sorted(coins, key=lambda coin: (coin.height, coin.txid, coin.vout))
+        scan = _Scan(height, tuple(ordered), then + max(REFRESH_SECONDS, REFRESH_FACTOR * (then - now)))
+        self._scans[script] = scan
+        return scan
+
+    async def _history(self, group: Charter, script: bytes, coins: Iterable[Coin]) -> list[Mined]:
+        """The payments among the transactions that made the coins and those that made theirs, the earliest last."""
+        found: dict[Txid, Mined] = {}
+        waiting: list[tuple[Txid, int | None]] = [(coin.txid, coin.height) for coin in coins if coin.vout == CHANGE]
+        while waiting:
+            txid, height = waiting.pop()
+            if txid in found or chronicle.is_settled(self._ledger.db, txid):
+                continue
+            mined = await self._mined(group, script, txid, height)
+            if mined is not None:
+                found[txid] = mined
+                waiting += [(each.txid, None) for each in parse(mined.raw).inputs if each.vout == CHANGE]
+        new = [each for each in found.values() if not chronicle.is_settled_as_paid(self._ledger.db, each.proposal)]
+        return sorted(new, key=lambda each: (-each.height, each.txid))
+
+    async def _mined(self, group: Charter, script: bytes, txid: Txid, height: int | None) -> Mined | None:
+        """The payment `txid`, mined at `height` where that is known; None when it is no payment of this treasury."""
+        raw = self._kept.get(txid)
+        if raw is None or height is None:
+            status = await self._backend.transaction(txid)
+            if status is None:
+                log.debug("the Bitcoin node does not find %s, which made a coin of %s", txid, group.name)
+                return None
+            raw, height = status.raw, status.height if height is None else height
+            if len(self._kept) < MAX_KEPT:
+                self._kept[txid] = raw
+        paid = self._paid(group, script, parse(raw))
+        return None if paid is None or height is None else Mined(paid.id, txid, raw, height)
+
+    def _paid(self, group: Charter, script: bytes, transaction: Transaction) -> Payment | None:
+        """Which proposal a transaction pays with change to the treasury; None when it is no payment."""
+        outputs = transaction.outputs
+        if len(outputs) != CHANGE + 1 or outputs[CHANGE].script_pubkey != script:
+            return None
+        candidates = paying(self._ledger.db, group, outputs[0].script_pubkey, outputs[0].amount)
+        return next((each for each in candidates if tag(each.id) == transaction.locktime), None)
+
+    async def _look_again(self, mined: Mined) -> Mined | None:
+        """A payment that the coins no longer show, where it is mined all the same."""
+        status = await self._backend.transaction(mined.txid, since=mined.height - 1)
+        if status is None or status.height is None:
+            log.warning("the chain has changed: payment %s is not mined any more", mined.txid)
+            return None
+        return Mined(mined.proposal, mined.txid, status.raw, status.height)

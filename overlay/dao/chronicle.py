@@ -1,0 +1,102 @@
+"""Which proposals this node has seen paid in the chain, and which coins that took: kept on disk."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from overlay.dao.bitcoin.transaction import Txid, parse
+from overlay.dao.charters import Charter
+from overlay.dao.proposals import COLUMNS, Payment, read_payment
+from overlay.trustchain.block import BlockHash
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS treasury_mined (
+    proposal BLOB PRIMARY KEY, charter BLOB NOT NULL, txid TEXT NOT NULL, raw BLOB NOT NULL, height INTEGER NOT NULL,
+    settled INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS treasury_mined_txid ON treasury_mined (txid);
+CREATE INDEX IF NOT EXISTS treasury_mined_unsettled ON treasury_mined (charter) WHERE NOT settled;
+CREATE TABLE IF NOT EXISTS treasury_spent (
+    txid TEXT NOT NULL, vout INTEGER NOT NULL, proposal BLOB NOT NULL, PRIMARY KEY (txid, vout)) WITHOUT ROWID;
+"""
+
+# After so many blocks, its own among them, no reorganisation is expected to undo a payment.
+SETTLED_DEPTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """The payment of a proposal, found in the chain at `height`."""
+
+    proposal: BlockHash
+    txid: Txid
+    raw: bytes
+    height: int
+
+
+def mined(db: sqlite3.Connection, proposal: bytes) -> Mined | None:
+    """The payment of a proposal that our own chain backend has shown."""
+    row = db.execute(
+        "SELECT proposal, txid, raw, height FROM treasury_mined WHERE proposal = ?", (proposal,)
+    ).fetchone()
+    return _mined(row) if row else None
+
+
+def unsettled(db: sqlite3.Connection, group: Charter) -> list[Mined]:
+    """The payments of a group that a reorganisation may still undo."""
+    rows = db.execute(
+        "SELECT proposal, txid, raw, height FROM treasury_mined WHERE charter = ? AND NOT settled", (group.id,)
+    )
+    return [_mined(row) for row in rows]
+
+
+def is_settled(db: sqlite3.Connection, txid: Txid) -> bool:
+    """Whether this is a payment that no reorganisation is expected to undo; then those before it are, too."""
+    return db.execute("SELECT 1 FROM treasury_mined WHERE txid = ? AND settled", (txid,)).fetchone() is not None
+
+
+def is_settled_as_paid(db: sqlite3.Connection, proposal: bytes) -> bool:
+    """Whether no reorganisation is expected to undo the payment of this proposal."""
+    query = "SELECT 1 FROM treasury_mined WHERE proposal = ? AND settled"
+    return db.execute(query, (proposal,)).fetchone() is not None
+
+
+def is_spent(db: sqlite3.Connection, txid: str, vout: int) -> bool:
+    """Whether a mined payment has spent this coin."""
+    return db.execute("SELECT 1 FROM treasury_spent WHERE txid = ? AND vout = ?", (txid, vout)).fetchone() is not None
+
+
+def would_change(db: sqlite3.Connection, group: Charter, found: Mapping[BlockHash, Mined], height: int) -> bool:
+    """Whether `write` would change anything."""
+    known = {each.proposal: each for each in unsettled(db, group)}
+    return known != dict(found) or any(_is_deep(each, height) for each in found.values())
+
+
+def write(db: sqlite3.Connection, group: Charter, found: Mapping[BlockHash, Mined], height: int) -> None:
+    """Let `found` be the payments of a group that are not settled, as seen at `height`; the deep ones settle."""
+    for gone in unsettled(db, group):
+        db.execute("DELETE FROM treasury_mined WHERE proposal = ?", (gone.proposal,))
+        db.execute("DELETE FROM treasury_spent WHERE proposal = ?", (gone.proposal,))
+    for each in found.values():
+        row = (each.proposal, group.id, each.txid, each.raw, each.height, _is_deep(each, height))
+        db.execute("INSERT OR IGNORE INTO treasury_mined VALUES (?,?,?,?,?,?)", row)
+        spent = [(coin.txid, coin.vout, each.proposal) for coin in parse(each.raw).inputs]
+        db.executemany("INSERT OR REPLACE INTO treasury_spent VALUES (?,?,?)", spent)
+
+
+def unfinished(db: sqlite3.Connection, group: Charter, now: int) -> list[Payment]:
+    """The members' proposals that may still need something done: open ones, and counted ones not settled as paid."""
+    rows = db.execute(
+        f"SELECT {COLUMNS} FROM group_payment WHERE charter = :group"  # noqa: S608
+        " AND (deadline >= :now OR EXISTS (SELECT 1 FROM group_decision WHERE proposal = id AND approved))"
+        " AND NOT EXISTS (SELECT 1 FROM treasury_mined WHERE proposal = id AND settled) ORDER BY deadline, id",
+        {"group": group.id, "now": now},
+    )
+    return [each for each in map(read_payment, rows) if each.proposer in group.members]
+
+
+def _is_deep(each: Mined, height: int) -> bool:
+    return height - each.height + 1 >= SETTLED_DEPTH
+
+
+def _mined(row: tuple[bytes, str, bytes, int]) -> Mined:
+    return Mined(BlockHash(row[0]), Txid(row[1]), row[2], row[3])

@@ -1,0 +1,264 @@
+"""A member's node signs the one transaction that was decided, and no other (invariant 8)."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from overlay.dao import policy
+from overlay.dao.account import Account, tag
+from overlay.dao.bitcoin import scripts
+from overlay.dao.bitcoin.amounts import Sats
+from overlay.dao.bitcoin.payment import Coin, PaymentError, UnsignedPayment
+from overlay.dao.bitcoin.transaction import Transaction, Txid, TxInput, TxOutput, parse, serialize
+from overlay.dao.messages import MAX_INPUTS, AskCommitments
+from overlay.dao.policy import Violation
+from overlay.dao.proposals import Payment
+from overlay.keys import PublicKey
+from overlay.network.messages import encode
+from overlay.network.network import Refusal
+from overlay.trustchain.block import BlockHash
+from tests.dao.bitcoin.helpers import Purse
+from tests.dao.group_town import GroupTown, Member
+
+TREASURY, PAYEE, THIEF = Purse("treasury").script, Purse("welder").script, Purse("thief").script
+MUTATIONS = 3_000
+SENT = 100
+Mutation = Callable[[Transaction, random.Random], Transaction]
+
+
+def asked_for(amount: int = 1_500_000, fee_cap: int = 10_000, script: bytes = PAYEE) -> Payment:
+    id_, key = BlockHash(bytes(range(32))), PublicKey(bytes(74))
+    return Payment(id_, BlockHash(bytes(32)), key, "weld", "", key, script, amount, fee_cap, 0)
+
+
+def holding(*amounts: int) -> Account:
+    coins = [Coin(Txid(f"{n:064x}"), 0, Sats(a), TREASURY, n) for n, a in enumerate(amounts, 1)]
+    return Account(TREASURY, 200, tuple(coins))
+
+
+def pick(rng: random.Random, transaction: Transaction) -> int:
+    return rng.randrange(len(transaction.inputs))
+
+
+def with_input(transaction: Transaction, at: int, **changes: object) -> Transaction:
+    inputs = list(transaction.inputs)
+    inputs[at] = msgspec.structs.replace(inputs[at], **changes)
+    return msgspec.structs.replace(transaction, inputs=tuple(inputs))
+
+
+def with_output(transaction: Transaction, at: int, **changes: object) -> Transaction:
+    outputs = list(transaction.outputs)
+    outputs[at] = msgspec.structs.replace(outputs[at], **changes)
+    return msgspec.structs.replace(transaction, outputs=tuple(outputs))
+
+
+def moved(amount: int, rng: random.Random) -> Sats:
+    return Sats(max(0, amount + rng.choice((-1, 1)) * rng.choice((1, 2, 546, 9_999, 10**6))))
+
+
+def other_script(rng: random.Random) -> bytes:
+    return rng.choice((THIEF, bytes([0x6A, 4]) + rng.randbytes(4), rng.randbytes(34), b""))
+
+
+# What a coordinator may try, one thing at a time; a test does several.
+ATTACKS: dict[str, Mutation] = {
+    "payee": lambda t, r: with_output(t, 0, script_pubkey=other_script(r)),
+    "amount": lambda t, r: with_output(t, 0, amount=moved(t.outputs[0].amount, r)),
+    "fee": lambda t, r: with_output(t, -1, amount=moved(t.outputs[-1].amount, r)),
+    "change": lambda t, r: with_output(t, -1, script_pubkey=other_script(r)),
+    "no change": lambda t, _: msgspec.structs.replace(t, outputs=t.outputs[:1]),
+    "one output more": lambda t, r: msgspec.structs.replace(
+        t, outputs=(*t.outputs, TxOutput(Sats(r.randrange(10_000)), other_script(r)))
+    ),
+    "outputs turned": lambda t, _: msgspec.structs.replace(t, outputs=t.outputs[::-1]),
+    "version": lambda t, r: msgspec.structs.replace(t, version=r.choice((0, 1, 3, 2**31 - 1))),
+    "lock time": lambda t, r: msgspec.structs.replace(t, locktime=r.choice((0, 1, 499_999_999, 2**32 - 1, 2**30))),
+    "sequence": lambda t, r: with_input(t, pick(r, t), sequence=r.choice((0, 1, 0xFFFFFFFE, 0xFFFFFFFF))),
+    "foreign coin": lambda t, r: with_input(t, pick(r, t), txid=Txid(r.randbytes(32).hex())),
+    "other output": lambda t, r: with_input(t, pick(r, t), vout=r.randrange(1, 5)),
+    "one coin more": lambda t, r: msgspec.structs.replace(
+        t, inputs=(*t.inputs, TxInput(Txid(r.randbytes(32).hex()), 0))
+    ),
+    "a coin twice": lambda t, r: msgspec.structs.replace(t, inputs=(*t.inputs, t.inputs[pick(r, t)])),
+    "a signature": lambda t, r: with_input(t, pick(r, t), witness=(r.randbytes(64),)),
+    "a script": lambda t, r: with_input(t, pick(r, t), script_sig=r.randbytes(3)),
+}
+
+
+def mutated(transaction: Transaction, rng: random.Random) -> bytes:
+    for name in rng.sample(sorted(ATTACKS), rng.choice((1, 1, 1, 2, 3))):
+        transaction = ATTACKS[name](transaction, rng)
+    return serialize(transaction)
+
+
+def flipped(raw: bytes, rng: random.Random) -> bytes:
+    at = rng.randrange(len(raw))
+    return raw[:at] + bytes([raw[at] ^ 1 << rng.randrange(8)]) + raw[at + 1 :]
+
+
+def legitimate(asked: Payment, account: Account) -> set[bytes]:
+    """Everything that a coordinator may choose: a whole fee rate, as far as the cap allows."""
+    smallest = policy.build(asked, account, 1)
+    return {policy.build(asked, account, rate).raw for rate in range(1, asked.fee_cap // smallest.vsize + 1)}
+
+
+@pytest.fixture
+async def case(five: GroupTown) -> tuple[Member, Payment, Account]:
+    """A signer that sees a decided payment, and its account with three coins."""
+    await five.fund(1_000_000, 700_000)
+    proposal = await five.approved(five.engineer)
+    return five.baker, five.baker.payment(proposal), await five.baker.account(five.id)
+
+
+def judged(case: tuple[Member, Payment, Account], raw: bytes) -> UnsignedPayment:
+    member, asked, account = case
+    group = member.group(asked.group)
+    return policy.judge(member.ledger.db, group, asked, raw, account, member.key, member.clock.now())
+
+
+async def test_the_transaction_that_was_decided_passes(case: tuple[Member, Payment, Account]) -> None:
+    _, asked, account = case
+    for raw in legitimate(asked, account):
+        assert judged(case, raw).raw == raw
+
+
+async def test_of_thousands_of_changed_transactions_none_passes(case: tuple[Member, Payment, Account]) -> None:
+    _, asked, account = case
+    rng, original, allowed = random.Random(20261121), policy.build(asked, account, 2), legitimate(asked, account)
+    tried = 0
+    for _ in range(MUTATIONS):
+        raw = mutated(original.transaction, rng) if rng.random() < 0.8 else flipped(original.raw, rng)
+        if raw not in allowed:
+            tried += 1
+            with pytest.raises(Violation):
+                judged(case, raw)
+    assert tried > MUTATIONS * 0.99
+
+
+async def test_each_attack_alone_fails(case: tuple[Member, Payment, Account]) -> None:
+    _, asked, account = case
+    original = policy.build(asked, account, 2).transaction
+    for name, attack in ATTACKS.items():
+        with pytest.raises(Violation):
+            judged(case, serialize(attack(original, random.Random(name))))
+
+
+@given(data=st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_change_to_any_field_fails(case: tuple[Member, Payment, Account], data: st.DataObject) -> None:
+    _, asked, account = case
+    original = policy.build(asked, account, 2).transaction
+    amount = st.integers(0, 21 * 10**14).map(Sats)
+    outputs = st.lists(st.builds(TxOutput, amount, st.sampled_from((PAYEE, TREASURY, THIEF))), max_size=4)
+    made = msgspec.structs.replace(
+        original,
+        outputs=data.draw(st.just(original.outputs) | outputs.map(tuple)),
+        version=data.draw(st.just(2) | st.integers(0, 2**31 - 1)),
+        locktime=data.draw(st.just(original.locktime) | st.integers(0, 2**32 - 1)),
+        inputs=data.draw(st.just(original.inputs) | st.permutations(original.inputs * 2).map(tuple)),
+    )
+    raw = serialize(made)
+    if raw not in legitimate(asked, account):
+        with pytest.raises(Violation):
+            judged(case, raw)
+
+
+async def test_a_signer_commits_to_none_of_them_and_promises_nothing(five: GroupTown) -> None:
+    proposal = await five.approved(five.engineer)
+    asked, account = five.baker.payment(proposal), await five.baker.account(five.id)
+    rng, original = random.Random(7), policy.build(asked, account, 2)
+    allowed = legitimate(asked, account)
+    for number in range(SENT):
+        raw = mutated(original.transaction, rng)
+        if raw not in allowed:
+            ask = AskCommitments(proposal, number.to_bytes(16), raw)
+            with pytest.raises(Refusal):
+                await five.baker.signer.commit(five.engineer.key, encode(ask))
+    assert policy.versions(five.baker.ledger.db, proposal) == []
+
+
+async def test_below_the_threshold_of_votes_nothing_passes(five: GroupTown) -> None:
+    proposal = await five.propose(five.engineer)
+    await five.vote(proposal, farmer="yes", baker="yes", mechanic="abstain", engineer="no")
+    await five.decide(proposal)
+    asked, account = five.baker.payment(proposal), await five.baker.account(five.id)
+    with pytest.raises(Violation, match="2 of 3 yes votes"):
+        judged((five.baker, asked, account), policy.build(asked, account, 1).raw)
+
+
+async def test_before_enough_nodes_have_counted_it_nothing_passes(five: GroupTown) -> None:
+    proposal = await five.propose(five.engineer)
+    await five.vote(proposal, farmer="yes", baker="yes", mechanic="yes")
+    await five.decide(proposal, five.farmer, five.engineer, five.welder)
+    asked, account = five.baker.payment(proposal), await five.baker.account(five.id)
+    with pytest.raises(Violation, match="counted by 2 of 3"):
+        judged((five.baker, asked, account), policy.build(asked, account, 1).raw)
+
+
+async def test_a_member_that_said_no_gives_no_share_though_the_others_decided(five: GroupTown) -> None:
+    proposal = await five.propose(five.engineer)
+    await five.vote(proposal, farmer="yes", mechanic="yes", engineer="yes", baker="no", welder="abstain")
+    await five.decide(proposal)
+    asked, account = five.baker.payment(proposal), await five.baker.account(five.id)
+    raw = policy.build(asked, account, 1).raw
+    with pytest.raises(Violation, match="said no"):
+        judged((five.baker, asked, account), raw)
+    assert judged((five.welder, asked, account), raw).raw == raw
+
+
+async def test_a_proposal_of_a_stranger_or_of_another_group_never_passes(five: GroupTown) -> None:
+    proposal = await five.approved(five.engineer)
+    asked, account = five.baker.payment(proposal), await five.baker.account(five.id)
+    raw = policy.build(asked, account, 1).raw
+    for lie in (replace(asked, proposer=bytes(74)), replace(asked, id=BlockHash(bytes(32)))):
+        with pytest.raises(Violation):
+            judged((five.baker, lie, account), raw)
+
+
+def test_every_member_makes_the_same_bytes_whatever_the_order_of_its_coins() -> None:
+    account = holding(50_000, 4_000_000, 9_000_000, 9_000_000)
+    made = policy.build(asked_for(), account, 3)
+    newest_first = Account(TREASURY, 200, (account.coins[0], *account.coins[:0:-1]))
+    assert policy.build(asked_for(), newest_first, 3).raw == made.raw
+    assert [coin.amount for coin in made.coins] == [50_000, 9_000_000]
+    assert made.transaction.locktime == tag(asked_for().id)
+    assert (made.fee, made.change) == (3 * made.vsize, 9_050_000 - 1_500_000 - made.fee)
+
+
+def test_the_virtual_size_is_that_of_the_signed_payment() -> None:
+    made = policy.build(asked_for(), holding(1_000_000, 1_000_000, 1_000_000), 1)
+    assert made.vsize == policy.vsize(len(made.coins), PAYEE, TREASURY)
+    assert parse(made.raw) == made.transaction
+
+
+@pytest.mark.parametrize(
+    ("asked", "account", "rate", "sentence"),
+    [
+        (asked_for(), holding(), 1, "only 0 sat can be spent"),
+        (asked_for(), holding(1_500_000), 1, "only 1500000 sat can be spent"),
+        (asked_for(fee_cap=100), holding(5_000_000), 1, "the members allowed 100 sat"),
+        (asked_for(amount=329), holding(5_000_000), 1, "would not be relayed"),
+        (asked_for(), holding(5_000_000), 0, "would not be relayed"),
+        (asked_for(amount=2_000 * MAX_INPUTS), holding(*[2_000] * 200), 1, "only 100000 sat can be spent"),
+    ],
+    ids=["empty", "not enough", "fee cap", "dust", "no fee", "too many small coins"],
+)
+def test_what_cannot_be_paid_is_told_in_one_sentence(
+    asked: Payment, account: Account, rate: int, sentence: str
+) -> None:
+    with pytest.raises(PaymentError, match=sentence):
+        policy.build(asked, account, rate)
+
+
+def test_a_payment_leaves_at_least_a_change_that_shows_it() -> None:
+    least = scripts.dust_limit(TREASURY)
+    fee = policy.vsize(1, PAYEE, TREASURY)
+    made = policy.build(asked_for(), holding(1_500_000 + fee + least), 1)
+    assert (made.change, len(made.transaction.outputs)) == (least, 2)
+    with pytest.raises(PaymentError, match="can be spent"):
+        policy.build(asked_for(), holding(1_500_000 + fee + least - 1), 1)
