@@ -22,7 +22,7 @@ from overlay.network.quic_connection import MemberConnection, configure
 from overlay.network.quic_errors import Address
 from overlay.network.quic_limits import CONNECTION_ID_BYTES, StreamLimits
 from overlay.network.quic_reset import Resets
-from tests.network.streams_world import COMMONS, Internet, LoopClock, SeededRandom, address, identity
+from tests.network.streams_world import COMMONS, Internet, LoopClock, Member, SeededRandom, address, identity, until
 
 PROTOCOL = f"counterfoil/1/{COMMONS.hex()}"
 
@@ -154,3 +154,10 @@ def stream_frame(stream_id: int, data: bytes, *, end: bool = False, offset: int 
     """A STREAM frame (RFC 9000 section 19.8) with offset and length."""
     kind = 0x0E | int(end)
     return bytes([kind]) + b"".join(map(encode_uint_var, (stream_id, offset, len(data)))) + data
+
+
+async def let_in(internet: Internet, target: Member) -> tuple[Rogue, RogueConnection]:
+    rogue, connection = rogue_client(internet)
+    rogue.connect(target.where)
+    await until(lambda: rogue.is_through)
+    return rogue, connection
