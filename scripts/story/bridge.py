@@ -80,6 +80,7 @@ def third_vote_pays(town: Town) -> None:
     until("the payment is on the ledger", lambda: _proposal(town, engineer)["state"] == "paid", 30)
     for name in ("baker", "mechanic", "welder"):
         until(f"the {name} sees it paid", lambda name=name: _proposal(town, town[name])["state"] == "paid", 30)  # type: ignore[misc]
+    until("whoever coordinated has told who signed", lambda: _proposal(town, engineer)["signers"])
     paid = _proposal(town, engineer)
     town.report["payout"] = _payout(town, paid, votes)
     signers = [_name(town, key) for key in paid["signers"]]

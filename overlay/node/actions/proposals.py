@@ -52,7 +52,8 @@ def _proposal(node: Node, group: Charter, asked: Payment) -> Proposal:
     stands = governance.tally(node.db, group, asked, node.clock.now())
     paid, done = payouts(node.db, group, asked.id), treasury.signed(node.db, asked.id)
     txid = paid[0].txid.hex() if paid else done.txid if done else ""
-    signers = paid[0].signers if paid else tuple(group.members[at] for at in done.signers) if done else ()
+    ours = tuple(group.members[at] for at in done.signers) if done else ()
+    signers = (paid[0].signers if paid else ()) or (ours if done and done.txid == txid else ())
     me = node.identity.public_key
     mine = [ballot.choice for ballot in stands.ballots if ballot.voter == me]
     return Proposal(
