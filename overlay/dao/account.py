@@ -5,6 +5,7 @@ coins of a treasury tell its history: each change was made by a payment, whose c
 member's node therefore finds out by itself that a proposal is paid, whoever signed, and whatever anybody says.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,8 +27,9 @@ FIRST_LOCKTIME, LOCKTIME_BITS = 500_000_000, 30
 CHANGE = 1
 # Less is not worth spending: an input takes 58 virtual bytes, so at 17 sat/vB a coin of 1,000 sat pays for itself.
 MIN_COIN = 1_000
-# Coins are looked for again at a new block, or after so long, or after twenty times as long as the last search took.
-REFRESH_SECONDS, REFRESH_FACTOR = 5.0, 20.0
+# Coins are looked for again at a new block and after so long. Where a search takes longer than a new block is worth (a
+# bitcoind without an index reads the whole set of unspent outputs), only after four times as long as it took.
+REFRESH_SECONDS, SLOW_SECONDS, SLOW_FACTOR = 5.0, 2.0, 4.0
 # Transactions kept in memory: 10,000 of about 200 bytes.
 MAX_KEPT = 10_000
 
@@ -45,7 +47,14 @@ class Account:
 class _Scan:
     height: int
     coins: tuple[Coin, ...]
-    fresh_until: float
+    at: float
+    took: float
+
+    def is_fresh(self, height: int, now: float) -> bool:
+        """Whether a search now would hardly find anything else. An old view is no danger, only a delay."""
+        if self.took > SLOW_SECONDS:
+            return now < self.at + SLOW_FACTOR * self.took
+        return height == self.height and now < self.at + REFRESH_SECONDS
 
 
 def tag(proposal: bytes) -> int:
@@ -59,6 +68,7 @@ class Accounts:
     def __init__(self, ledger: Ledger, backend: ChainBackend) -> None:
         self._ledger, self._backend = ledger, backend
         self._scans: dict[bytes, _Scan] = {}
+        self._scanning = asyncio.Lock()
         self._kept: dict[Txid, bytes] = {}
 
     async def look(self, group: Charter, script: bytes) -> Account:
@@ -72,15 +82,14 @@ class Accounts:
         return Account(script, scan.height, tuple(coin for coin in scan.coins if coin.amount >= MIN_COIN))
 
     async def _scan(self, script: bytes) -> _Scan:
-        known, height, now = self._scans.get(script), await self._backend.height(), self._ledger.clock.monotonic()
-        if known is not None and known.height == height and now < known.fresh_until:
-            return known
-        coins = await self._backend.coins(script)
-        then = self._ledger.clock.monotonic()
-        ordered = sorted(coins, key=lambda coin: (coin.height, coin.txid, coin.vout))
-        scan = _Scan(height, tuple(ordered), then + max(REFRESH_SECONDS, REFRESH_FACTOR * (then - now)))
-        self._scans[script] = scan
-        return scan
+        async with self._scanning:
+            known, height, now = self._scans.get(script), await self._backend.height(), self._ledger.clock.monotonic()
+            if known is not None and known.is_fresh(height, now):
+                return known
+            coins = sorted(await self._backend.coins(script), key=lambda coin: (coin.height, coin.txid, coin.vout))
+            then = self._ledger.clock.monotonic()
+            self._scans[script] = _Scan(height, tuple(coins), then, then - now)
+            return self._scans[script]
 
     async def _history(self, group: Charter, script: bytes, coins: Iterable[Coin]) -> list[Mined]:
         """The payments among the transactions that made the coins and those that made theirs, the earliest last."""

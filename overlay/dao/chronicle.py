@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from overlay.dao.bitcoin.transaction import Txid, parse
 from overlay.dao.charters import Charter
-from overlay.dao.proposals import COLUMNS, Payment, read_payment
 from overlay.trustchain.block import BlockHash
 
 SCHEMA = """
@@ -83,15 +82,15 @@ def write(db: sqlite3.Connection, group: Charter, found: Mapping[BlockHash, Mine
         db.executemany("INSERT OR REPLACE INTO treasury_spent VALUES (?,?,?)", spent)
 
 
-def unfinished(db: sqlite3.Connection, group: Charter, now: int) -> list[Payment]:
-    """The members' proposals that may still need something done: open ones, and counted ones not settled as paid."""
+def unfinished(db: sqlite3.Connection, now: int) -> list[BlockHash]:
+    """The proposals that may still need something done: open ones, and counted ones not settled as paid."""
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM group_payment WHERE charter = :group"  # noqa: S608
-        " AND (deadline >= :now OR EXISTS (SELECT 1 FROM group_decision WHERE proposal = id AND approved))"
-        " AND NOT EXISTS (SELECT 1 FROM treasury_mined WHERE proposal = id AND settled) ORDER BY deadline, id",
-        {"group": group.id, "now": now},
+        "SELECT id FROM group_payment WHERE deadline >= ? OR EXISTS ("
+        " SELECT 1 FROM group_decision WHERE proposal = id AND approved"
+        ") AND NOT EXISTS (SELECT 1 FROM treasury_mined WHERE proposal = id AND settled)",
+        (now,),
     )
-    return [each for each in map(read_payment, rows) if each.proposer in group.members]
+    return [BlockHash(id_) for (id_,) in rows]
 
 
 def _is_deep(each: Mined, height: int) -> bool:

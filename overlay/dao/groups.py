@@ -62,7 +62,7 @@ class GroupsView:
         id BLOB PRIMARY KEY, charter BLOB NOT NULL, proposer BLOB NOT NULL, title TEXT NOT NULL, reason TEXT NOT NULL,
         payee BLOB NOT NULL, script BLOB NOT NULL, amount INTEGER NOT NULL, fee_cap INTEGER NOT NULL,
         deadline INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS group_payment_deadline ON group_payment (charter, deadline);
+    CREATE INDEX IF NOT EXISTS group_payment_deadline ON group_payment (charter, deadline, id);
     CREATE INDEX IF NOT EXISTS group_payment_paying ON group_payment (charter, script, amount);
     CREATE TABLE IF NOT EXISTS group_vote (
         proposal BLOB NOT NULL, voter BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB NOT NULL,

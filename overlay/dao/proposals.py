@@ -52,28 +52,28 @@ class Payout:
     signers: tuple[PublicKey, ...]
 
 
-COLUMNS = "id, charter, proposer, title, reason, payee, script, amount, fee_cap, deadline"
+_COLUMNS = "id, charter, proposer, title, reason, payee, script, amount, fee_cap, deadline"
 
 
 def payment(db: sqlite3.Connection, proposal: bytes) -> Payment | None:
     """The proposal of that id, whoever made it."""
-    row = db.execute(f"SELECT {COLUMNS} FROM group_payment WHERE id = ?", (proposal,)).fetchone()  # noqa: S608
-    return read_payment(row) if row else None
+    row = db.execute(f"SELECT {_COLUMNS} FROM group_payment WHERE id = ?", (proposal,)).fetchone()  # noqa: S608
+    return _payment(row) if row else None
 
 
 def payments(db: sqlite3.Connection, group: Charter) -> list[Payment]:
     """The payments that members of a group proposed, by deadline; others' proposals mean nothing."""
-    rows = db.execute(f"SELECT {COLUMNS} FROM group_payment WHERE charter = ? ORDER BY deadline, id", (group.id,))  # noqa: S608
-    return [each for each in map(read_payment, rows) if each.proposer in group.members]
+    rows = db.execute(f"SELECT {_COLUMNS} FROM group_payment WHERE charter = ? ORDER BY deadline, id", (group.id,))  # noqa: S608
+    return [each for each in map(_payment, rows) if each.proposer in group.members]
 
 
 def paying(db: sqlite3.Connection, group: Charter, script: bytes, amount: int) -> list[Payment]:
     """Those of `payments` that pay exactly this."""
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM group_payment WHERE charter = ? AND script = ? AND amount = ? ORDER BY id",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM group_payment WHERE charter = ? AND script = ? AND amount = ? ORDER BY id",  # noqa: S608
         (group.id, script, amount),
     )
-    return [each for each in map(read_payment, rows) if each.proposer in group.members]
+    return [each for each in map(_payment, rows) if each.proposer in group.members]
 
 
 def ballots(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Ballot]:
@@ -144,8 +144,7 @@ def _voters(yes: dict[bytes, PublicKey], named: bytes) -> set[PublicKey]:
     return voters if len(voters) == len(votes) else set()
 
 
-def read_payment(row: tuple[bytes, bytes, bytes, str, str, bytes, bytes, int, int, int]) -> Payment:
-    """A proposal from its `COLUMNS`."""
+def _payment(row: tuple[bytes, bytes, bytes, str, str, bytes, bytes, int, int, int]) -> Payment:
     id_, group, proposer, title, reason, payee, script, amount, fee_cap, deadline = row
     return Payment(
         BlockHash(id_),

@@ -31,6 +31,11 @@ class Unfit(Exception):
     """A member that cannot be part of this run; the message says why."""
 
 
+# Members who did not vote yes are asked when this has passed, or when one who did is out: they sign what was decided,
+# but whoever approved comes first.
+RESERVE_SECONDS = 1.5
+
+
 class TooFew(Exception):
     """Less than `threshold` members would sign; the message says why the others did not."""
 
@@ -124,20 +129,28 @@ class Run:
         self._waiting: list[_Seat] = []
         self._said: dict[PublicKey, str] = {}
 
-    async def result(self, candidates: Sequence[PublicKey]) -> Signatures:
-        """Raises TooFew when less than `threshold` of the candidates are left."""
-        going = {asyncio.create_task(self._go(member)) for member in candidates}
+    async def result(self, candidates: Sequence[PublicKey], reserves: Sequence[PublicKey] = ()) -> Signatures:
+        """Ask the candidates, and the reserves too once a candidate is out or late.
+
+        Raises TooFew when less than `threshold` of them all are left.
+        """
+        going, waiting = self._start(candidates or reserves), list(reserves if candidates else ())
         try:
-            while len(going) >= self._group.threshold:
-                ended, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+            while len(going) + len(waiting) >= self._group.threshold:
+                patience = RESERVE_SECONDS if waiting else None
+                ended, going = await asyncio.wait(going, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 for task in ended:
                     if (done := task.result()) is not None:
                         return done
+                going, waiting = going | self._start(waiting), []
         finally:
             for task in going:
                 task.cancel()
             await asyncio.gather(*going, return_exceptions=True)
         raise TooFew(self._group.threshold, tuple(self._said.values()))
+
+    def _start(self, members: Sequence[PublicKey]) -> set[asyncio.Task[Signatures | None]]:
+        return {asyncio.create_task(self._go(member)) for member in members}
 
     async def _go(self, member: PublicKey) -> Signatures | None:
         """One member's way: the signatures when its shares were the last that were missing; None when it is out."""

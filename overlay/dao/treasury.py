@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from overlay.dao import chronicle, faults, policy
 from overlay.dao.account import Account
+from overlay.dao.agenda import Agenda
 from overlay.dao.asking import Asking
 from overlay.dao.bitcoin import payment as payments
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend, Rejected
@@ -59,6 +60,7 @@ class Treasury:
     def __init__(self, ledger: Ledger, network: Network, signer: Signer, backend: ChainBackend) -> None:
         self._ledger, self._signer, self._backend = ledger, signer, backend
         self._asking = Asking(network, signer, ledger.identity.public_key)
+        self._agenda = Agenda(ledger)
         self._turns = Turns(ledger.clock, ledger.identity.public_key)
 
     async def step(self) -> None:
@@ -88,12 +90,12 @@ class Treasury:
 
     async def _count(self, group: Charter) -> list[Payment]:
         """Record what we count as approved; the proposals that are decided and not settled as paid."""
-        db, decided = self._ledger.db, []
-        for asked in chronicle.unfinished(db, group, self._ledger.clock.now()):
-            stands = tally(db, group, asked, self._ledger.clock.now())
-            if self._ledger.identity.public_key not in stands.deciders and stands.count("yes") >= stands.needed:
+        me, decided = self._ledger.identity.public_key, []
+        for asked, stands in self._agenda.of(group):
+            if me not in stands.deciders and stands.count("yes") >= stands.needed:
                 await self._ledger.transact(lambda tx, asked=asked: record_decision(tx, group, asked))  # type: ignore[misc]
-            if tally(db, group, asked, self._ledger.clock.now()).final:
+                stands = tally(self._ledger.db, group, asked, self._ledger.clock.now())
+            if stands.final:
                 decided.append(asked)
         return decided
 
@@ -102,7 +104,7 @@ class Treasury:
         failures: list[str] = []
         for asked in unpaid:
             try:
-                if await self._is_on_its_way(asked, account) or self._turns.is_of_others(group, asked):
+                if not await self._is_to_be_sent(asked, account) or self._turns.is_of_others(group, asked):
                     return failures
                 if self._turns.is_waiting(asked):
                     continue
@@ -118,21 +120,26 @@ class Treasury:
         unsigned = policy.build(asked, account, await self._backend.fee_rate())
         run = Run(group, share, asked.id, unsigned, self._asking, self._ledger.random, self._blame(asked))
         stands = tally(self._ledger.db, group, asked, self._ledger.clock.now())
-        made = await run.result([member for member in group.members if stands.choice_of(member) != "no"])
+        approvers = [member for member in group.members if stands.choice_of(member) == "yes"]
+        reserves = [member for member in group.members if stands.choice_of(member) not in ("yes", "no")]
+        made = await run.result(approvers, reserves)
         done = Signed(unsigned.txid, payments.attach_signatures(unsigned, made.signatures), made.signers)
         await self._backend.test_accept(done.raw)
         await self._ledger.transact(lambda tx: _keep(tx, asked, done))
         await self._backend.broadcast(done.raw)
         return done
 
-    async def _is_on_its_way(self, asked: Payment, account: Account) -> bool:
-        """Whether a transaction waits to be mined that spends the oldest coin; ours is sent again where it is lost."""
+    async def _is_to_be_sent(self, asked: Payment, account: Account) -> bool:
+        """False while a transaction waits to be mined that spends the oldest coin; but fees may have risen since."""
         done, oldest = signed(self._ledger.db, asked.id), account.coins[:1]
         if done is not None and _is_alive(done, account):
             if await self._backend.transaction(parse_txid(done.txid)) is None:
                 await self._backend.broadcast(done.raw)
+        elif not oldest or await self._backend.coin(oldest[0].txid, oldest[0].vout) is not None:
             return True
-        return bool(oldest) and await self._backend.coin(oldest[0].txid, oldest[0].vout) is None
+        if not self._turns.is_overdue(asked):
+            return False
+        return done is None or done.txid != policy.build(asked, account, await self._backend.fee_rate()).txid
 
     async def _record_if_mined(self, group: Charter, asked: Payment) -> bool:
         """Write on the ledger what our own backend has shown; whether the payment is mined."""

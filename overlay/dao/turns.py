@@ -9,6 +9,8 @@ from overlay.keys import PublicKey
 
 # The proposer's node begins at once; each other member's waits this much longer, by its place in the charter.
 TURN_SECONDS = 4.0
+# A payment that waits so long to be mined is made again, if the fees have risen: three Bitcoin blocks.
+BUMP_SECONDS = 1_800.0
 # After an attempt that came to nothing; each further wait is twice as long, up to the last.
 FIRST_WAIT, LAST_WAIT = 1.0, 64.0
 
@@ -25,6 +27,7 @@ class Turns:
     def __init__(self, clock: Clock, me: PublicKey) -> None:
         self._clock, self._me = clock, me
         self._decided: dict[bytes, float] = {}
+        self._sent: dict[bytes, float] = {}
         self._waits: dict[bytes, _Wait] = {}
 
     def is_of_others(self, group: Charter, asked: Payment) -> bool:
@@ -44,3 +47,8 @@ class Turns:
         last = self._waits.get(asked.id)
         seconds = FIRST_WAIT if last is None else min(2 * last.seconds, LAST_WAIT)
         self._waits[asked.id] = _Wait(seconds, self._clock.monotonic() + seconds)
+
+    def is_overdue(self, asked: Payment) -> bool:
+        """Whether a payment that is on its way has been so for long."""
+        now = self._clock.monotonic()
+        return now - self._sent.setdefault(asked.id, now) >= BUMP_SECONDS

@@ -201,6 +201,17 @@ async def test_a_member_proven_to_have_signed_two_histories_has_no_vote(pen: Pen
     assert (stands.count("yes"), stands.final, BAKER.public_key in stands.missing) == (2, False, False)
 
 
+async def test_a_right_decision_counts_only_from_members_who_signed_one_history(pen: Pen, ledgers: Shelf) -> None:
+    proposal = propose(pen, found(pen))
+    votes = tuple(pen.write(member, CastVote(proposal, "yes", "")) for member in (FARMER, BAKER))
+    for author in (FARMER, MECHANIC, STRANGER):
+        pen.write(author, Decide(proposal, True, votes))
+    pen.write(BAKER, Decide(proposal, False, votes))
+    pen.write(MECHANIC, CastVote(proposal, "no", ""), at=1)
+    db = await ledgers.holding(pen.written)
+    assert deciders(db, charters(db)[0], proposal) == (FARMER.public_key,)
+
+
 @pytest.mark.parametrize("wrong", ["no vote", "another proposal", "one voter twice", "too few", "unknown"])
 async def test_a_decision_that_names_wrong_votes_counts_for_nothing(pen: Pen, ledgers: Shelf, wrong: str) -> None:
     group = found(pen)

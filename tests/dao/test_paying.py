@@ -9,12 +9,12 @@ from overlay.dao.proposals import payouts
 from overlay.dao.roast import TooFew
 from overlay.dao.signer import COMMIT, SIGN
 from overlay.dao.treasury import is_paid, signed
-from overlay.dao.turns import LAST_WAIT, TURN_SECONDS
+from overlay.dao.turns import BUMP_SECONDS, LAST_WAIT, TURN_SECONDS
 from overlay.keys import PublicKey
 from overlay.network.network import CallFailed
 from overlay.trustchain.block import BlockHash
 from tests.dao.bitcoin.helpers import Purse
-from tests.dao.group_town import MINUTE, ROLES, GroupTown
+from tests.dao.group_town import MINUTE, ROLES, GroupTown, Member
 
 WELDER = Purse("welder").script
 
@@ -240,3 +240,26 @@ async def test_enough_votes_that_too_few_nodes_counted_in_time_lapse(five: Group
     assert {member.tally(proposal).outcome.value for member in five.all} == {"lapsed"}
     assert await five.step() == []
     assert await five.mempool() == []
+
+
+async def test_a_payment_that_nobody_mines_is_made_again_when_fees_have_risen(five: GroupTown) -> None:
+    proposal = await five.approved(five.engineer)
+    assert await five.step(five.engineer) == []
+    (cheap,) = await five.mempool()
+    for member in five.all:
+        await dearer(member)
+    await five.step(five.engineer)
+    assert await five.mempool() == [cheap]
+    wait(five, BUMP_SECONDS)
+    assert await five.step(five.engineer) == []
+    (dear,) = await five.mempool()
+    assert dear != cheap
+    await settle(five, proposal)
+    assert await five.received(WELDER) == 1_500_000
+
+
+async def dearer(member: Member) -> None:
+    async def rate() -> int:
+        return 7
+
+    member.backend.fee_rate = rate  # type: ignore[method-assign]

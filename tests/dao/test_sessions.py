@@ -104,6 +104,13 @@ async def test_no_nonce_is_committed_to_twice(hand: Coordinator) -> None:
         await hand.town.restart(hand.town.farmer)
 
 
+async def test_the_same_session_asked_for_after_a_restart_gets_another_nonce(hand: Coordinator) -> None:
+    _, before = await hand.commit(hand.town.farmer, bytes(16))
+    await hand.town.restart(hand.town.farmer)
+    _, after = await hand.commit(hand.town.farmer, bytes(16))
+    assert before != after
+
+
 async def test_a_session_number_serves_once(hand: Coordinator) -> None:
     session, _ = await hand.commit(hand.town.farmer)
     with pytest.raises(Refusal, match="fresh number"):

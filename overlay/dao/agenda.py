@@ -1,0 +1,58 @@
+"""Which proposals a node still has to look after: all it knows at its start, then those that news are about.
+
+A long ledger holds thousands that are long over; a node looks twice a second and must not go through them all.
+"""
+
+from overlay.dao import chronicle
+from overlay.dao.charters import Charter
+from overlay.dao.governance import Tally, tally
+from overlay.dao.proposals import Payment, payment
+from overlay.trustchain.block import HalfBlock
+from overlay.trustchain.ledger import Changes, Ledger, meaning
+from overlay.trustchain.statements import CastVote, Decide, ProposePayment
+
+
+class Agenda:
+    """One node's; it listens to the ledger for as long as that lives."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._open: set[bytes] | None = None
+        ledger.listeners.append(self._on_changes)
+
+    def of(self, group: Charter) -> list[tuple[Payment, Tally]]:
+        """The members' proposals of a group that are open, or decided and not settled as paid, by their deadlines."""
+        db, now = self._ledger.db, self._ledger.clock.now()
+        if self._open is None:
+            self._open = set(chronicle.unfinished(db, now))
+        found = []
+        for id_ in tuple(self._open):
+            asked = payment(db, id_)
+            if asked is None or asked.group != group.id:
+                continue
+            stands = tally(db, group, asked, now)
+            if chronicle.is_settled_as_paid(db, id_) or _is_over(group, asked, stands, now):
+                self._open.discard(id_)
+            else:
+                found.append((asked, stands))
+        return sorted(found, key=lambda each: (each[0].deadline, each[0].id))
+
+    def _on_changes(self, changes: Changes) -> None:
+        if changes.forks:
+            self._open = None  # votes that counted count no more: look at everything again
+        elif self._open is not None:
+            self._open |= {about for block in changes.blocks if (about := _proposal_of(block))}
+
+
+def _is_over(group: Charter, asked: Payment, stands: Tally, now: int) -> bool:
+    return asked.proposer not in group.members or (now > asked.deadline and not stands.final)
+
+
+def _proposal_of(block: HalfBlock) -> bytes | None:
+    match meaning(block):
+        case ProposePayment():
+            return block.hash
+        case CastVote(proposal=proposal) | Decide(proposal=proposal):
+            return proposal
+        case _:
+            return None
