@@ -77,8 +77,8 @@ class Faults:
         for member in self.members:
             if member.node is None:
                 await self._restart(member)
-        if self._cheat is not None and not self._cheat.is_cheat:
-            await self._sign_on(self._cheat)
+        if self._cheat is not None and self._backup is not None:
+            await self._cheat_now(self._cheat, self._backup)
 
     def backup(self, member: Member) -> Backup:
         head = blocks.head(member.up.db, member.key)
@@ -139,19 +139,20 @@ class Faults:
         if self._backup is None and self._now >= self._backup_at:
             self._backup = self.backup(cheat)
         elif self._backup is not None and self._now >= self._cheats_at:
-            self.internet.loop.create_task(self._sign_on(cheat))
+            self.internet.loop.create_task(self._cheat_now(cheat, self._backup))
 
-    async def _sign_on(self, cheat: Member) -> None:
-        """Goes back to the old copy, signs on from there whatever its node says, and trades on."""
-        if self._backup is None or cheat.node is None or cheat.is_cheat:
-            return
-        head = blocks.head(cheat.up.db, cheat.key)
-        if head is None or head[0] <= self._backup.height:
-            return
-        cheat.is_cheat = True
-        self.internet.trace.tell(cheat.role, f"goes back from {head[0]} to {self._backup.height}")
+    async def _cheat_now(self, cheat: Member, backup: Backup) -> None:
+        """As soon as it has signed more than the copy knows."""
+        head = blocks.head(cheat.up.db, cheat.key) if cheat.node is not None else None
+        if not cheat.is_cheat and head is not None and head[0] > backup.height:
+            await self.go_back(cheat, backup)
+
+    async def go_back(self, cheat: Member, backup: Backup) -> None:
+        """A member takes up an old copy, signs on from there whatever its node says, and trades on."""
+        cheat.is_cheat, cheat.disk.is_full = True, False
+        self.internet.trace.tell(cheat.role, f"goes back to its statement {backup.height}")
         cheat.crash("to cheat")
-        await self.restore(cheat, self._backup, moves=False)
+        await self.restore(cheat, backup, moves=False)
         cheat.up.ledger.check_may_sign = lambda: None  # type: ignore[method-assign]
         await cheat.spawn(cheat.up.ledger.append(Mint("a promise made twice", "piece", 7, "", 0, None)))
         self.on_cheat(cheat)

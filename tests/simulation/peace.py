@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from overlay.economy.facts import legs_of
-from overlay.economy.standing import Standing, standing
+from overlay.economy.standing import Standing, current_holdings, standing, supply
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
@@ -39,6 +39,17 @@ class Peace:
                 raise Violation(f"3: {member.role} and {honest[0].role} have the same blocks but differ in {different}")
             self._inspector.check_exchanges(member, _agreed(member.up.db))
             self._check_verdicts(member)
+            if not self._inspector.cheats:
+                self._check_supply(member)
+
+    def _check_supply(self, member: Member) -> None:
+        """Of what a member has issued, everything outstanding is in somebody's hands (invariant 4)."""
+        db, now = member.up.db, member.clock.now()
+        for (voucher,) in db.execute("SELECT id FROM voucher_mint WHERE issuer = ?", (member.key,)).fetchall():
+            found = [each for holder in self._members for each in current_holdings(db, holder.key, now, voucher)]
+            held, outstanding = sum(each.holding.quantity for each in found), supply(db, voucher, now).outstanding
+            if held != outstanding:
+                raise Violation(f"4: {outstanding} of a voucher of {member.role} are outstanding, but {held} are held")
 
     def _honest(self) -> list[Member]:
         return [member for member in self._members if not member.is_cheat and member.node is not None]

@@ -21,12 +21,13 @@ from tests.simulation.run import Plan, World, simulate
 from tests.simulation.virtual_time import Stuck, VirtualLoop
 
 # A short storm over a small commons: enough for a crash, a partition, a cheat, and a dozen agreements.
-SHORT = Plan(members=4, storm_seconds=15.0)
+SHORT = Plan(members=4, storm_seconds=8.0)
+BRIEF = replace(SHORT, storm_seconds=3.0, restores_backup=False)
 CALM = Plan(members=4, storm_seconds=0.0, has_cheat=False, restores_backup=False)
 HOUR = 3_600_000
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_promise_is_kept_under_faults(seed: int) -> None:
     outcome = simulate(seed, SHORT)
 
@@ -35,14 +36,21 @@ def test_every_promise_is_kept_under_faults(seed: int) -> None:
 
 
 def test_one_seed_gives_one_trace_and_another_seed_another() -> None:
-    first, again, other = simulate(4, SHORT), simulate(4, SHORT), simulate(5, SHORT)
+    first, again, other = simulate(4, BRIEF), simulate(4, BRIEF), simulate(5, BRIEF)
 
     assert first.digest == again.digest
     assert first.digest != other.digest
 
 
 def test_a_cheat_who_signs_on_from_an_old_copy_is_proven_everywhere() -> None:
-    outcome = simulate(6, replace(SHORT, has_cheat=True))
+    async def cheat(world: World) -> None:
+        baker = world.members[1]
+        backup = world.faults.backup(baker)
+        await baker.spawn(baker.up.ledger.append(_a_mint()))
+        await world.pass_time(5.0)
+        await world.faults.go_back(baker, backup)
+
+    outcome = simulate(6, replace(SHORT, has_cheat=False, prologue=cheat))
 
     assert outcome.violation == "", "\n".join(outcome.last)
     assert outcome.proven_cheats == 1
@@ -118,7 +126,7 @@ def test_a_node_that_fails_inside_is_found_out(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(exchange, "react", fail)
 
-    assert simulate(1, SHORT).violation.startswith("10: a node failed inside")
+    assert simulate(1, BRIEF).violation.startswith("10: a node failed inside")
 
 
 def test_time_passes_only_when_nothing_is_left_to_do() -> None:
