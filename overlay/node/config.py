@@ -52,9 +52,10 @@ class ContentSection(Section, frozen=True):
 
 
 class BitcoinSection(Section, frozen=True):
-    """No `rpc`: this node sees no chain, and signs nothing. Real coins need `real_coins = true`, in so many words."""
+    """Neither `rpc` nor `esplora`: this node sees no chain, and signs nothing. Real coins need `real_coins = true`."""
 
     rpc: str = ""
+    esplora: str = ""
     cookie: str = ""
     user: str = ""
     password: str = ""
@@ -78,6 +79,8 @@ class Config(Section, frozen=True):
         if self.bitcoin.network not in known:
             raise BadConfig(f"[bitcoin] network is one of {', '.join(known)}, not '{self.bitcoin.network}'")
         found = known[self.bitcoin.network]
+        if self.bitcoin.rpc and self.bitcoin.esplora:
+            raise BadConfig("[bitcoin] names either rpc or esplora, not both")
         if found is Network.MAINNET and not self.bitcoin.real_coins:
             raise BadConfig("[bitcoin] network is the main one: say real_coins = true to handle real money")
         return found

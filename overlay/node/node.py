@@ -14,6 +14,7 @@ from overlay.content.tallies import TalliesView, announce
 from overlay.dao import custody, policy, treasury
 from overlay.dao.bitcoin.backend import ChainBackend
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
+from overlay.dao.bitcoin.esplora import EsploraBackend
 from overlay.dao.bitcoin.jsonrpc import CookieFile, Password
 from overlay.dao.groups import GroupsView
 from overlay.economy.holdings import HoldingsView
@@ -236,6 +237,8 @@ class Node:
 
 def _backend(config: Config) -> ChainBackend | None:
     wanted = config.bitcoin
+    if wanted.esplora:
+        return EsploraBackend(wanted.esplora, config.chain)
     if not wanted.rpc:
         return None
     login = CookieFile(Path(wanted.cookie)) if wanted.cookie else Password(wanted.user, wanted.password)

@@ -62,7 +62,7 @@ def run_regtest(folder: Path, host: str, port: int, user: str | None, password: 
         service = await regtest.serve(
             folder, host, port, SystemClock(), SystemRandomness(), user=user, password=password
         )
-        _say(f"regtest at {service.url}, cookie {service.cookie_path}")
+        _say(f"regtest at {service.url} cookie {service.cookie_path} esplora {service.esplora_url}")
         try:
             await _signalled()
         finally:

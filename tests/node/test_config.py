@@ -29,6 +29,7 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ("network = 1\n", r"\$\.network"),
         ("[bitcoin]\nnetwork = 'moon'\n", "not 'moon'"),
         ("[bitcoin]\nnetwork = 'main'\n", "real_coins = true"),
+        ("[bitcoin]\nrpc = 'http://x'\nesplora = 'http://x'\n", "not both"),
         ("x" * 70_000, "at most 65536 bytes"),
     ],
 )

@@ -110,7 +110,7 @@ class JsonRpc:
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
                 self._check(response)
-                return await _limited(response)
+                return await limited(response)
         except TimeoutError as error:
             raise BackendError(f"the Bitcoin node at {self.url} did not answer in {timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -138,7 +138,8 @@ def _read_cookie(path: Path) -> str:
         raise BackendError(f"no cookie of a running Bitcoin node can be read at {path}") from error
 
 
-async def _limited(response: aiohttp.ClientResponse) -> bytes:
+async def limited(response: aiohttp.ClientResponse) -> bytes:
+    """The whole answer, or BackendError where it is longer than any honest one."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(CHUNK):
         body += chunk

@@ -101,7 +101,7 @@ class UnsignedPayment(msgspec.Struct, frozen=True):
     @property
     def vsize(self) -> int:
         """Virtual bytes once signed."""
-        return _vsize(len(self.coins), self.transaction.outputs)
+        return signed_vsize(len(self.coins), self.transaction.outputs)
 
 
 def build(coins: Iterable[Coin], payees: Sequence[Payee], fee_rate: int, change_script: bytes) -> UnsignedPayment:
@@ -112,12 +112,12 @@ def build(coins: Iterable[Coin], payees: Sequence[Payee], fee_rate: int, change_
     """
     _check_request(payees, fee_rate)
     outputs = tuple(TxOutput(payee.amount, payee.script_pubkey) for payee in payees)
-    chosen = _select(_spendable(coins, fee_rate), outputs, fee_rate)
+    chosen = _select(spendable(coins, fee_rate), outputs, fee_rate)
     change = _change(chosen, outputs, fee_rate, change_script)
     if change:
         outputs += (TxOutput(change, change_script),)
     inputs = tuple(TxInput(coin.txid, coin.vout) for coin in chosen)
-    return _payment(Transaction(inputs, outputs), chosen, change)
+    return lay_out(Transaction(inputs, outputs), chosen, change)
 
 
 def read(raw: bytes, coins: Iterable[Coin], change_script: bytes) -> UnsignedPayment:
@@ -137,7 +137,7 @@ def read(raw: bytes, coins: Iterable[Coin], change_script: bytes) -> UnsignedPay
     _check_coins(known)
     last = transaction.outputs[-1:] or (TxOutput(Sats(0), b""),)
     change = last[0].amount if last[0].script_pubkey == change_script else Sats(0)
-    return _payment(transaction, known, change)
+    return lay_out(transaction, known, change)
 
 
 def attach_signatures(payment: UnsignedPayment, signatures: Sequence[bytes]) -> bytes:
@@ -154,13 +154,8 @@ def attach_signatures(payment: UnsignedPayment, signatures: Sequence[bytes]) -> 
     return serialize(_with_witnesses(payment.transaction, signatures))
 
 
-def _with_witnesses(transaction: Transaction, signatures: Sequence[bytes]) -> Transaction:
-    pairs = zip(transaction.inputs, signatures, strict=True)
-    signed = tuple(msgspec.structs.replace(each, witness=(signature,)) for each, signature in pairs)
-    return msgspec.structs.replace(transaction, inputs=signed)
-
-
-def _payment(transaction: Transaction, coins: tuple[Coin, ...], change: Sats) -> UnsignedPayment:
+def lay_out(transaction: Transaction, coins: tuple[Coin, ...], change: Sats) -> UnsignedPayment:
+    """`transaction`, which spends `coins` in their order, with its fee and what is signed; raises PaymentError."""
     fee = _total(coins) - sum(output.amount for output in transaction.outputs)
     if fee < 0:
         raise PaymentError(f"the transaction pays out {-fee} sat more than its coins hold")
@@ -169,14 +164,25 @@ def _payment(transaction: Transaction, coins: tuple[Coin, ...], change: Sats) ->
     return UnsignedPayment(transaction, coins, Sats(fee), change, sighashes)
 
 
+def _with_witnesses(transaction: Transaction, signatures: Sequence[bytes]) -> Transaction:
+    pairs = zip(transaction.inputs, signatures, strict=True)
+    signed = tuple(msgspec.structs.replace(each, witness=(signature,)) for each, signature in pairs)
+    return msgspec.structs.replace(transaction, inputs=signed)
+
+
 def _check_request(payees: Sequence[Payee], fee_rate: int) -> None:
     if not payees:
         raise PaymentError("a payment needs somebody to pay")
-    if not 1 <= fee_rate <= MAX_FEE_RATE:
-        raise PaymentError(f"a fee rate is between 1 and {MAX_FEE_RATE} sat/vB, not {fee_rate}")
+    check_fee_rate(fee_rate)
     for payee in payees:
         _check_payee(payee)
     _checked_total(payee.amount for payee in payees)
+
+
+def check_fee_rate(fee_rate: int) -> None:
+    """Raises PaymentError for a rate that nodes would not relay, or nobody means."""
+    if not 1 <= fee_rate <= MAX_FEE_RATE:
+        raise PaymentError(f"a fee rate is between 1 and {MAX_FEE_RATE} sat/vB, not {fee_rate}")
 
 
 def _check_payee(payee: Payee) -> None:
@@ -200,7 +206,7 @@ def _check_coins(coins: Sequence[Coin]) -> None:
     _checked_total(coin.amount for coin in coins)
 
 
-def _spendable(coins: Iterable[Coin], fee_rate: int) -> list[Coin]:
+def spendable(coins: Iterable[Coin], fee_rate: int) -> list[Coin]:
     """Coins worth more than their own input costs, in the order of selection."""
     given = list(coins)
     _check_coins(given)
@@ -211,15 +217,15 @@ def _spendable(coins: Iterable[Coin], fee_rate: int) -> list[Coin]:
 def _select(coins: Sequence[Coin], outputs: Sequence[TxOutput], fee_rate: int) -> tuple[Coin, ...]:
     wanted = _total(outputs)
     for count in range(1, len(coins) + 1):
-        if _total(coins[:count]) >= wanted + _vsize(count, outputs) * fee_rate:
+        if _total(coins[:count]) >= wanted + signed_vsize(count, outputs) * fee_rate:
             return tuple(coins[:count])
-    fee = _vsize(max(1, len(coins)), outputs) * fee_rate
+    fee = signed_vsize(max(1, len(coins)), outputs) * fee_rate
     raise InsufficientFunds(wanted, fee, _total(coins))
 
 
 def _change(chosen: Sequence[Coin], outputs: Sequence[TxOutput], fee_rate: int, change_script: bytes) -> Sats:
     with_change = (*outputs, TxOutput(Sats(0), change_script))
-    rest = _total(chosen) - _total(outputs) - _vsize(len(chosen), with_change) * fee_rate
+    rest = _total(chosen) - _total(outputs) - signed_vsize(len(chosen), with_change) * fee_rate
     return Sats(rest if rest >= scripts.dust_limit(change_script) else 0)
 
 
@@ -227,8 +233,8 @@ def _total(parts: Iterable[Coin | TxOutput]) -> int:
     return sum(part.amount for part in parts)
 
 
-def _vsize(inputs: int, outputs: Sequence[TxOutput]) -> int:
-    """Virtual bytes of a signed payment; raises PaymentError beyond what nodes relay."""
+def signed_vsize(inputs: int, outputs: Sequence[TxOutput]) -> int:
+    """Virtual bytes of a signed payment with so many inputs; raises PaymentError beyond what nodes relay."""
     stripped = 4 + 4 + 1 + (1 if len(outputs) < 0xFD else 3)
     stripped += sum(len(taproot.serialize_output(output)) for output in outputs)
     weight = stripped * WITNESS_SCALE + 2 + inputs * INPUT_WEIGHT

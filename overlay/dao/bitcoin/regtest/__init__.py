@@ -1,7 +1,8 @@
-"""A regtest Bitcoin chain of one's own: Bitcoin Core's consensus code, a small mempool, and bitcoind's JSON-RPC.
+"""A regtest Bitcoin chain of one's own: Bitcoin Core's consensus code, a small mempool, bitcoind's JSON-RPC, Esplora.
 
     service = await serve(folder, "127.0.0.1", 0, SystemClock(), SystemRandomness())
     print(service.url, service.cookie_path)       # for any client of bitcoind's JSON-RPC
+    print(service.esplora_url)                    # for any client of Esplora, on this machine only
     await service.stopped()                       # until a client calls `stop`
     await service.close()
 

@@ -1,6 +1,5 @@
 """Blocks: read from consensus bytes, and made from a list of transactions (BIP34, BIP141)."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from bitcoin.core.script import CScript
 from bitcoin.core.serialize import SerializationError
 
 from overlay.dao.bitcoin.amounts import COIN, Sats
+from overlay.dao.bitcoin.headers import double_sha256
 from overlay.dao.bitcoin.transaction import (
     FINAL,
     InvalidTransaction,
@@ -106,11 +106,6 @@ def _mine(header: CBlockHeader) -> bytes:
     while int.from_bytes(double_sha256(base + nonce.to_bytes(4, "little")), "little") > EASIEST_TARGET:
         nonce += 1
     return base + nonce.to_bytes(4, "little")
-
-
-def double_sha256(data: bytes) -> bytes:
-    """The hash of blocks and transactions, in the order of the wire."""
-    return hashlib.sha256(hashlib.sha256(data).digest()).digest()
 
 
 def _display(digest: bytes) -> str:

@@ -1,4 +1,4 @@
-"""One regtest chain with its mempool: kernel, journal, index and policy kept in step.
+"""One regtest chain with its mempool: kernel, journals, indexes and policy kept in step.
 
 data folder/
   kernel/            blocks and chainstate of libbitcoinkernel
@@ -12,11 +12,13 @@ from pathlib import Path
 
 from overlay.dao.bitcoin.regtest import blocks
 from overlay.dao.bitcoin.regtest.blocks import Block, parse_block
+from overlay.dao.bitcoin.regtest.entries import Entry
 from overlay.dao.bitcoin.regtest.errors import BlockRefused, Refused
+from overlay.dao.bitcoin.regtest.history import HistoryIndex
 from overlay.dao.bitcoin.regtest.index import OutputIndex
 from overlay.dao.bitcoin.regtest.journal import Journal
 from overlay.dao.bitcoin.regtest.kernel import ChainEvent, Change, Kernel
-from overlay.dao.bitcoin.regtest.mempool import Entry, Mempool
+from overlay.dao.bitcoin.regtest.mempool import Mempool
 from overlay.dao.bitcoin.transaction import (
     InvalidTransaction,
     Transaction,
@@ -57,7 +59,7 @@ class RegtestChain:
         """Use `open_chain`."""
         self.kernel = kernel
         self._block_journal, self._pool_journal = block_journal, pool_journal
-        self.index = _build_index(kernel)
+        self.index, self.history = _build_indexes(kernel)
         self.mempool = Mempool(kernel, self.index)
         self._readmit(_transactions(pool_journal.records), time)
         self._save_mempool()
@@ -139,10 +141,12 @@ class RegtestChain:
         for event in events:
             block = parse_block(event.raw)
             if event.change is Change.DISCONNECTED:
-                self.index.disconnect(block, self.kernel.spent_by(event.block_hash))
+                spent = self.kernel.spent_by(event.block_hash)
+                self.index.disconnect(block, spent)
+                self.history.disconnect(block, spent)
                 undone = [*block.transactions[1:], *undone]
             elif event.height > self.index.height:
-                self.index.connect(block)
+                self.history.connect(event.height, block, self.index.connect(block))
                 self.mempool.remove_confirmed(block)
         if any(event.change is Change.DISCONNECTED for event in events):
             # What left the chain waits again, before what may build on it; what no longer holds is dropped.
@@ -159,11 +163,14 @@ class RegtestChain:
                 continue
 
 
-def _build_index(kernel: Kernel) -> OutputIndex:
-    index = OutputIndex(parse_block(kernel.raw_block(kernel.block_hash(0))))
+def _build_indexes(kernel: Kernel) -> tuple[OutputIndex, HistoryIndex]:
+    genesis = parse_block(kernel.raw_block(kernel.block_hash(0)))
+    index, history = OutputIndex(genesis), HistoryIndex()
+    history.connect(0, genesis, [])
     for height in range(1, kernel.height + 1):
-        index.connect(parse_block(kernel.raw_block(kernel.block_hash(height))))
-    return index
+        block = parse_block(kernel.raw_block(kernel.block_hash(height)))
+        history.connect(height, block, index.connect(block))
+    return index, history
 
 
 def _transactions(records: list[bytes]) -> Iterable[Transaction]:

@@ -38,20 +38,24 @@ class OutputIndex:
     def __len__(self) -> int:
         return len(self._coins)
 
+    def time(self, height: int) -> int:
+        """The time of the block at `height`, in seconds."""
+        return self._times[height]
+
     def median_time(self, height: int) -> int:
         """BIP113: the median of the times of the block at `height` and the ten before it."""
         span = sorted(self._times[max(0, height + 1 - MEDIAN_SPAN) : height + 1])
         return span[len(span) // 2]
 
-    def connect(self, block: Block) -> None:
-        """`block` follows the last one."""
+    def connect(self, block: Block) -> list[list[SpentCoin]]:
+        """`block` follows the last one; returns what each transaction after its coinbase spends."""
         self._times.append(block.time)
+        spent = []
         for position, transaction in enumerate(block.transactions):
-            txid = transaction.txid
             if position:
-                for each in transaction.inputs:
-                    del self._coins[_spends(each)]
-            self._add(txid, transaction, coinbase=position == 0)
+                spent.append([self._coins.pop(_spends(each)) for each in transaction.inputs])
+            self._add(transaction.txid, transaction, coinbase=position == 0)
+        return spent
 
     def disconnect(self, block: Block, spent: list[list[SpentCoin]]) -> None:
         """The last block, `block`, is undone; `spent` is its undo data."""
@@ -67,7 +71,7 @@ class OutputIndex:
 
     def _add(self, txid: Txid, transaction: Transaction, *, coinbase: bool) -> None:
         for vout, output in enumerate(transaction.outputs):
-            if not _unspendable(output):
+            if not unspendable(output):
                 self._coins[txid, vout] = SpentCoin(output, self.height, coinbase)
 
 
@@ -75,5 +79,6 @@ def _spends(each: TxInput) -> Outpoint:
     return each.txid, each.vout
 
 
-def _unspendable(output: TxOutput) -> bool:
+def unspendable(output: TxOutput) -> bool:
+    """Whether nobody can ever spend `output`, so that it is no coin."""
     return output.script_pubkey[:1] == b"\x6a"

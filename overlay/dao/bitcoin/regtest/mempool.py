@@ -1,11 +1,11 @@
 """Transactions that wait for a block: each valid on top of the chain and the ones before it, none in conflict."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from overlay.dao.bitcoin.amounts import MAX_MONEY
-from overlay.dao.bitcoin.regtest import policy
+from overlay.dao.bitcoin.regtest import policy, replacement
 from overlay.dao.bitcoin.regtest.blocks import Block
+from overlay.dao.bitcoin.regtest.entries import Entry
 from overlay.dao.bitcoin.regtest.errors import Refused
 from overlay.dao.bitcoin.regtest.index import Outpoint, OutputIndex
 from overlay.dao.bitcoin.regtest.kernel import Kernel, SpentCoin
@@ -17,19 +17,6 @@ MAX_ANCESTORS = 25  # itself included, as in Bitcoin Core
 # Ten full blocks of 1,000,000 virtual bytes: 40 MB at worst, since a witness byte counts a quarter.
 MAX_MEMPOOL_VSIZE = 10_000_000
 MISSING = "bad-txns-inputs-missingorspent"
-
-
-class Entry(NamedTuple):
-    """A waiting transaction. `parents` are those of its inputs' transactions that wait as well."""
-
-    transaction: Transaction
-    txid: Txid
-    fee: int
-    vsize: int
-    sigops_cost: int
-    time: int
-    height: int
-    parents: frozenset[Txid]
 
 
 class Mempool:
@@ -87,7 +74,8 @@ class Mempool:
         return [each for each in self._entries if each in found]
 
     def add(self, entry: Entry) -> None:
-        """Take in what `test` has just made."""
+        """Take in what `test` has just made, in the place of what it replaces."""
+        self._forget_all(entry.replaces)
         self._entries[entry.txid] = entry
         for each in entry.transaction.inputs:
             self._spenders[each.txid, each.vout] = entry.txid
@@ -115,6 +103,7 @@ class Mempool:
             self._index.height,
             frozenset(each.txid for each in transaction.inputs if each.txid in self._entries),
         )
+        entry = entry._replace(replaces=self._check_replacement(entry))
         self._check_room(entry)
         self._check_scripts(entry, coins)
         return entry
@@ -145,8 +134,6 @@ class Mempool:
         if known is not None:
             same = known.transaction == transaction
             raise Refused("txn-already-in-mempool" if same else "txn-same-nonwitness-data-in-mempool")
-        if any((each.txid, each.vout) in self._spenders for each in transaction.inputs):
-            raise Refused("txn-mempool-conflict")
 
     def _coins(self, transaction: Transaction, txid: Txid) -> list[SpentCoin]:
         coins = [self.coin((each.txid, each.vout)) for each in transaction.inputs]
@@ -171,10 +158,23 @@ class Mempool:
             raise Refused("bad-txns-in-belowout", f"value in ({given} sat) < value out ({wanted} sat)")
         return given - wanted
 
+    def _check_replacement(self, entry: Entry) -> tuple[Txid, ...]:
+        """The waiting transactions that would have to go for `entry`, with all that build on them."""
+        inputs = entry.transaction.inputs
+        rivals = {txid for each in inputs if (txid := self._spenders.get((each.txid, each.vout)))}
+        replacement.check_disjoint(entry.txid, self.ancestors(entry.parents), rivals)
+        replaced = tuple(dict.fromkeys(each for rival in sorted(rivals) for each in self.descendants(rival)))
+        waiting_inputs = [number for number, each in enumerate(inputs) if each.txid in self._entries]
+        if rivals:
+            entries = [self._entries[txid] for txid in replaced]
+            replacement.check(entry, [self._entries[txid] for txid in sorted(rivals)], entries, waiting_inputs)
+        return replaced
+
     def _check_room(self, entry: Entry) -> None:
         if len(self.ancestors(entry.parents)) + 1 > MAX_ANCESTORS:
             raise Refused("too-long-mempool-chain", f"too many unconfirmed ancestors [limit: {MAX_ANCESTORS}]")
-        if self.vsize + entry.vsize > MAX_MEMPOOL_VSIZE:
+        leaving = sum(self._entries[txid].vsize for txid in entry.replaces)
+        if self.vsize - leaving + entry.vsize > MAX_MEMPOOL_VSIZE:
             raise Refused("mempool full")
 
     def _check_scripts(self, entry: Entry, coins: Sequence[SpentCoin]) -> None:
@@ -187,7 +187,7 @@ class Mempool:
                 f"input {bad} of {entry.txid}, spending {each.txid}:{each.vout}",
             )
 
-    def _forget_all(self, txids: list[Txid]) -> None:
+    def _forget_all(self, txids: Sequence[Txid]) -> None:
         for txid in txids:
             self._forget(txid)
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.regtest import views
+from overlay.dao.bitcoin.regtest.entries import Entry
 from overlay.dao.bitcoin.regtest.errors import INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER, RpcError
-from overlay.dao.bitcoin.regtest.mempool import MAX_MEMPOOL_VSIZE, Entry
+from overlay.dao.bitcoin.regtest.mempool import MAX_MEMPOOL_VSIZE
 from overlay.dao.bitcoin.regtest.node import RegtestNode
 from overlay.dao.bitcoin.regtest.policy import MIN_RELAY_FEE_RATE
 from overlay.dao.bitcoin.regtest.table import METHODS, hash_argument
@@ -29,7 +30,7 @@ def mempool_info(node: RegtestNode) -> dict[str, Any]:
         "minrelaytxfee": views.money(RELAY_FEE),
         "incrementalrelayfee": views.money(RELAY_FEE),
         "unbroadcastcount": 0,
-        "fullrbf": False,
+        "fullrbf": True,
     }
 
 
@@ -85,6 +86,6 @@ def _entry(node: RegtestNode, entry: Entry) -> dict[str, Any]:
         },
         "depends": sorted(entry.parents),
         "spentby": sorted(each.txid for each in descendants if entry.txid in each.parents),
-        "bip125-replaceable": False,
+        "bip125-replaceable": any(each.signals for each in ancestors),
         "unbroadcast": False,
     }

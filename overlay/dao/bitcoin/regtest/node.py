@@ -1,4 +1,4 @@
-"""What the JSON-RPC methods work on: the chain, the faucet, the clock, and the wish to stop."""
+"""What methods and routes work on: the chain, its explorer, the faucet, the clock, and the wish to stop."""
 
 import asyncio
 from contextlib import ExitStack
@@ -7,6 +7,7 @@ from pathlib import Path
 from overlay.clock import Clock, Randomness
 from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.regtest.chain import RegtestChain, open_chain
+from overlay.dao.bitcoin.regtest.explorer import Explorer
 from overlay.dao.bitcoin.regtest.faucet import Faucet
 from overlay.dao.bitcoin.transaction import Txid
 
@@ -33,6 +34,7 @@ class RegtestNode:
     def __init__(self, chain: RegtestChain, faucet: Faucet, clock: Clock) -> None:
         """Use `open_node`."""
         self.chain, self.faucet, self._clock = chain, faucet, clock
+        self.explorer = Explorer(chain)
         self.started = clock.monotonic()
         self.stopping = asyncio.Event()
 

@@ -1,7 +1,6 @@
 """What a transaction must be on its own: the context-free rules of consensus, and the relay policy of Bitcoin Core.
 
-The reasons are Bitcoin Core's words. Two things are narrower here: replacement is not offered, and versions above 2
-are not standard.
+The reasons are Bitcoin Core's words. One thing is narrower here: versions above 2 are not standard.
 """
 
 from bitcoin.core.script import CScript, CScriptInvalidError

@@ -1,4 +1,4 @@
-"""JSON-RPC 1.0 and 2.0 over HTTP with basic authentication, as bitcoind serves it."""
+"""JSON-RPC 1.0 and 2.0 over HTTP with basic authentication, as bitcoind serves it; Esplora's API stands beside it."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from overlay.clock import Clock
-from overlay.dao.bitcoin.regtest import methods_blocks, methods_control, methods_mempool, methods_transactions
+from overlay.dao.bitcoin.regtest import esplora, methods_blocks, methods_control, methods_mempool, methods_transactions
 from overlay.dao.bitcoin.regtest.errors import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -50,6 +50,7 @@ class RpcServer:
         self.application = web.Application(client_max_size=MAX_BODY_BYTES)
         self.application.router.add_route("*", "/", self._serve)
         self.application.router.add_route("*", "/wallet/{name}", self._serve)
+        esplora.add_routes(self.application, node)
 
     async def _serve(self, request: web.Request) -> web.Response:
         if request.method != "POST":

@@ -11,6 +11,7 @@ from overlay.clock import Clock, Randomness
 from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.networks import Network
 from overlay.dao.bitcoin.regtest.errors import RegtestError
+from overlay.dao.bitcoin.regtest.esplora import PREFIX
 from overlay.dao.bitcoin.regtest.files import lock, write_private
 from overlay.dao.bitcoin.regtest.node import RegtestNode, open_node
 from overlay.dao.bitcoin.regtest.server import RpcServer
@@ -39,9 +40,14 @@ class RegtestService:
 
     @property
     def url(self) -> str:
-        """Where clients send their calls."""
+        """Where clients of bitcoind's JSON-RPC send their calls."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}/"
+
+    @property
+    def esplora_url(self) -> str:
+        """Where clients of Esplora ask, without a password, from this machine."""
+        return self.url.rstrip("/") + PREFIX
 
     @property
     def faucet_address(self) -> str:
