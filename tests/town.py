@@ -17,6 +17,7 @@ from overlay.trustchain.commitment import Body
 from overlay.trustchain.ledger import Changes, Ledger, Transaction
 from overlay.trustchain.outbox import ALL_PARTS
 from overlay.trustchain.statements import Anything, Mint
+from overlay.trustchain.store import Synchronous
 
 T = TypeVar("T")
 START = 1_800_000_000_000
@@ -53,12 +54,24 @@ class SeededRandomness:
 class Townsperson:
     """One member: a ledger in a file, and the actions that a node would take on it."""
 
-    def __init__(self, role: str, folder: Path, clock: HandClock, file: str | None = None) -> None:
+    def __init__(
+        self,
+        role: str,
+        folder: Path,
+        clock: HandClock,
+        file: str | None = None,
+        synchronous: Synchronous = "FULL",
+    ) -> None:
         self.role, self.clock = role, clock
         self.random = SeededRandomness(role)
         self.identity = Identity.from_seed(hashlib.sha512(role.encode()).digest())
         self.ledger = Ledger(
-            folder / f"{file or role}.db", self.identity, [MembersView(), HoldingsView()], clock, self.random
+            folder / f"{file or role}.db",
+            self.identity,
+            [MembersView(), HoldingsView()],
+            clock,
+            self.random,
+            synchronous,
         )
         self.changes: list[Changes] = []
         self.ledger.listeners.append(self.changes.append)
@@ -111,12 +124,12 @@ class Townsperson:
 class Town:
     """Members whose mail is carried until nobody owes anybody anything."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.clock = folder, HandClock()
+    def __init__(self, folder: Path, synchronous: Synchronous = "FULL") -> None:
+        self.folder, self.clock, self.synchronous = folder, HandClock(), synchronous
         self.people: dict[PublicKey, Townsperson] = {}
 
     def person(self, role: str) -> Townsperson:
-        made = Townsperson(role, self.folder, self.clock)
+        made = Townsperson(role, self.folder, self.clock, synchronous=self.synchronous)
         self.people[made.key] = made
         return made
 

@@ -76,8 +76,8 @@ def _accepted_twice(db: sqlite3.Connection, key: PublicKey, issuer: int) -> Iter
         " WHERE m.agent = ? AND l.beaten AND l.own IS NOT NULL AND l.word <> 2",
         (issuer,),
     ).fetchall()
-    pairs = {tuple(sorted((leg[0], rival[0]))) for leg in rows for rival in weighing.rivals_of(db, leg, least=3)}
-    for first, second in _in_order(db, [(a, b) for a, b in pairs]):
+    pairs = {(leg[0], rival[0]) for leg in rows for rival in weighing.rivals_of(db, leg, least=3)}
+    for first, second in sorted({(min(pair), max(pair)) for pair in _in_order(db, list(pairs))}):
         yield Fault(key, f"{short(key)} accepted two spends of one holding of its own voucher", (first, second))
 
 

@@ -117,8 +117,10 @@ def _count_agreement(db: sqlite3.Connection, proposal: int, agreement: int) -> N
     if known is None or _is_before(db, (sequence, agreement), (known, other)):
         query = "UPDATE voucher_proposal SET agreed = ?, agreement = ? WHERE block = ?"
         db.execute(query, (sequence, agreement, proposal))
-    making.make_outputs(db, making.legs_of(db, proposal))
-    weighing.weigh_all(db, proposal)
+    if known is None:
+        making.make_outputs(db, making.legs_of(db, proposal))
+    else:
+        weighing.weigh_all(db, proposal)
 
 
 def _is_before(db: sqlite3.Connection, one: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -40,27 +40,29 @@ class Words:
 
 def words_of(db: sqlite3.Connection, proposal: int, issuer: int, parts: int) -> Words:
     """The words of an issuer on an agreed exchange, as far as they judge exactly the legs `parts` (a bit mask)."""
+    query = "SELECT counterparty, agreed FROM voucher_proposal WHERE block = ?"
+    counterparty, agreed = db.execute(query, (proposal,)).fetchone() or (None, None)
+    return _words(db, proposal, issuer, parts, agreed if issuer == counterparty else None)
+
+
+def _words(db: sqlite3.Connection, proposal: int, issuer: int, parts: int, agreed: int | None) -> Words:
+    """The same; `agreed` is the place of the agreement half where the issuer itself has signed it."""
     rows = db.execute(
         "SELECT w.sequence, w.first FROM voucher_witness w JOIN voucher_agreement a"
-        " ON a.proposal = w.proposal AND a.block = w.agreement"
-        " WHERE w.proposal = ? AND w.author = ? AND w.legs = ? ORDER BY w.sequence, w.first",
+        " ON a.proposal = w.proposal AND a.block = w.agreement WHERE w.proposal = ? AND w.author = ? AND w.legs = ?",
         (proposal, issuer, parts),
     ).fetchall()
     said = [(sequence, bool(first)) for sequence, first in rows]
-    return Words(tuple(sorted(said + _as_counterparty(db, proposal, issuer))))
+    if agreed is not None:
+        said.append(_as_counterparty(db, proposal, issuer, agreed))
+    return Words(tuple(sorted(said)))
 
 
-def _as_counterparty(db: sqlite3.Connection, proposal: int, issuer: int) -> list[tuple[int, bool]]:
+def _as_counterparty(db: sqlite3.Connection, proposal: int, issuer: int, agreed: int) -> tuple[int, bool]:
     """The word that lies in the agreement, or in having declined before, of an issuer to whom it was proposed."""
-    row = db.execute(
-        "SELECT agreed, (SELECT min(sequence) FROM voucher_cancellation c WHERE c.proposal = p.block AND c.author = ?1)"
-        " FROM voucher_proposal p WHERE block = ?2 AND counterparty = ?1 AND agreed IS NOT NULL",
-        (issuer, proposal),
-    ).fetchone()
-    if row is None:
-        return []
-    agreed, declined = row
-    return [(declined, False)] if declined is not None and declined < agreed else [(agreed, True)]
+    query = "SELECT min(sequence) FROM voucher_cancellation WHERE proposal = ? AND author = ?"
+    (declined,) = db.execute(query, (proposal, issuer)).fetchone()
+    return (declined, False) if declined is not None and declined < agreed else (agreed, True)
 
 
 def others_of(db: sqlite3.Connection, leg: Place) -> list[tuple[int, int]]:
@@ -78,21 +80,25 @@ def weigh_all(db: sqlite3.Connection, proposal: int) -> None:
 
 def weigh(db: sqlite3.Connection, leg: Place) -> None:
     """Bring the derived columns of a made leg, of its inputs and of its rivals up to date."""
-    issuer, parts, was_own, was_word = db.execute(
-        "SELECT m.agent, l.parts, l.own, l.word FROM voucher_leg l JOIN voucher_mint m ON m.block = l.voucher"
+    issuer, parts, was_own, was_word, counterparty, agreed, has_others = db.execute(
+        "SELECT m.agent, l.parts, l.own, l.word, p.counterparty, p.agreed,"
+        " EXISTS (SELECT 1 FROM voucher_issuer o WHERE o.proposal = l.proposal AND o.position = l.position)"
+        " FROM voucher_leg l JOIN voucher_mint m ON m.block = l.voucher JOIN voucher_proposal p ON p.block = l.proposal"
         " WHERE l.proposal = ? AND l.position = ?",
         leg,
     ).fetchone()
-    own = words_of(db, leg[0], issuer, parts)
-    others = [words_of(db, leg[0], other, mask) for other, mask in others_of(db, leg)]
+    own = _words(db, leg[0], issuer, parts, agreed if issuer == counterparty else None)
+    others = [words_of(db, leg[0], other, mask) for other, mask in others_of(db, leg)] if has_others else []
     place, word = own.said[0][0] if own.first else None, _verdict(own, others)
+    rivals = rivals_of(db, leg)
     if (place, word) != (was_own, was_word):
         db.execute("UPDATE voucher_leg SET own = ?, word = ? WHERE proposal = ? AND position = ?", (place, word, *leg))
     if _stands(place, word) or _stands(was_own, was_word):
         _refresh_inputs(db, leg, stands=_stands(place, word))
-        for rival in rivals_of(db, leg):
+        for rival in rivals:
             _compare(db, rival)
-    _compare(db, leg)
+    if rivals:
+        _compare(db, leg)
 
 
 def _stands(place: int | None, word: int) -> bool:

@@ -33,27 +33,33 @@ class _Agreed:
 
 def give_words(tx: Transaction, proposals: list[int]) -> None:
     """Give every word that is due on these exchanges, and on those for which that makes it due."""
-    waiting, gave = proposals, True
-    while gave:
-        gave = False
-        for proposal in waiting:
-            gave |= _give_words(tx, proposal)
+    waiting, due = list(proposals), True
+    while due:
+        said = {proposal: _give_words(tx, proposal) for proposal in waiting}
+        due = any(said.values())
+        waiting = [proposal for proposal in waiting if said[proposal] is False]
 
 
-def _give_words(tx: Transaction, proposal: int) -> bool:
-    agreed = _agreed(tx.db, proposal)
+def _give_words(tx: Transaction, proposal: int) -> bool | None:
+    """True when a word was given, False when one may be due later, None when nothing is to be said here."""
     me = tx.identity.public_key
+    query = (
+        "SELECT DISTINCT parts FROM voucher_leg JOIN voucher_mint ON block = voucher WHERE proposal = ? AND agent = ?"
+    )
+    masks = tx.db.execute(query, (proposal, blocks.agent_id(tx.db, me))).fetchall()
+    agreed = _agreed(tx.db, proposal) if masks else None
     if agreed is None or agreed.counterparty == me:
-        return False
-    legs = [leg for leg in legs_of(tx.db, agreed.proposal) if leg.issuer == me]
-    gave = False
-    for parts in sorted({leg.parts for leg in legs}):
+        return None
+    legs, gave = [leg for leg in legs_of(tx.db, agreed.proposal) if leg.issuer == me], list[bool]()
+    for (parts,) in sorted(masks):
         mine = [leg for leg in legs if leg.parts == parts]
-        verdict = _verdict(tx, agreed, mine, parts) if word_on(tx.db, mine[0]) is None else None
+        if word_on(tx.db, mine[0]) is not None:
+            continue
+        verdict = _verdict(tx, agreed, mine, parts)
+        gave.append(verdict is not None)
         if verdict is not None:
             _say(tx, agreed, mine, first=verdict)
-            gave = True
-    return gave
+    return any(gave) if gave else None
 
 
 def _verdict(tx: Transaction, agreed: _Agreed, legs: list[Leg], parts: int) -> bool | None:

@@ -11,9 +11,9 @@ from overlay.dao.keygen import KeyGeneration, KeygenFailed
 from overlay.dao.signer import Signer
 from overlay.dao.treasury import PaymentFailed, Treasury
 from overlay.economy import exchange
+from overlay.economy.errors import TooLongAHistory
 from overlay.economy.exchange import Refused
 from overlay.economy.members import Commons, member_keys
-from overlay.economy.errors import TooLongAHistory
 from overlay.keys import PublicKey
 from overlay.network.courier import Courier
 from overlay.network.joining import Joining

@@ -6,8 +6,8 @@ from overlay.content import BadPicture, ContentError, FolderError
 from overlay.dao.bitcoin.address import InvalidAddress
 from overlay.dao.bitcoin.backend import BackendError
 from overlay.dao.governance import NotAllowed
-from overlay.economy.exchange import Refused
 from overlay.economy.errors import TooLongAHistory
+from overlay.economy.exchange import Refused
 from overlay.keys import InvalidKey
 from overlay.network.community import PortInUse
 from overlay.network.invitation import BadInvitation

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash, HalfBlock, unpack
 from overlay.trustchain.commitment import ROOT_BYTES, Disclosure
+from overlay.trustchain.connection import memories
 
 # `tail` is a block's wire form from its previous hash on; what stands before it, the other columns say. The views
 # `block` and `fork` show rows as whole blocks, for reading.
@@ -61,10 +62,16 @@ def prepare(db: sqlite3.Connection) -> None:
 
 def agent_id(db: sqlite3.Connection, key: bytes) -> int:
     """The small number that stands for a key in this file; made when new."""
+    known, _ = memories(db)
+    found = known.get(key)
+    if found is not None:
+        return found
     row = db.execute("SELECT id FROM agent WHERE key = ?", (key,)).fetchone()
-    if row is None:
-        row = db.execute("INSERT INTO agent (key) VALUES (?) RETURNING id", (key,)).fetchone()
-    return int(row[0])
+    return known.keep(key, row[0] if row else _new(db.execute("INSERT INTO agent (key) VALUES (?)", (key,))))
+
+
+def _new(inserted: sqlite3.Cursor) -> int:
+    return int(inserted.lastrowid or 0)
 
 
 def key_of(db: sqlite3.Connection, agent: int) -> PublicKey:
@@ -75,17 +82,22 @@ def key_of(db: sqlite3.Connection, agent: int) -> PublicKey:
 
 def find_id(db: sqlite3.Connection, block: bytes) -> int | None:
     """The small number of a hash that is stored or mentioned; None otherwise."""
+    _, known = memories(db)
+    found = known.get(block)
+    if found is not None:
+        return found
     row = db.execute("SELECT id FROM half WHERE substr(hash, 1, 8) = substr(?1, 1, 8) AND hash = ?1", (block,))
-    found = row.fetchone()
-    return int(found[0]) if found else None
+    stored = row.fetchone()
+    return known.keep(block, stored[0]) if stored else None
 
 
 def block_id(db: sqlite3.Connection, block: bytes) -> int:
     """The small number that stands for a hash in this file; made when new, so that unknown blocks can be mentioned."""
     found = find_id(db, block)
-    if found is None:
-        (found,) = db.execute("INSERT INTO half (hash) VALUES (?) RETURNING id", (block,)).fetchone()
-    return int(found)
+    if found is not None:
+        return found
+    _, known = memories(db)
+    return known.keep(block, _new(db.execute("INSERT INTO half (hash) VALUES (?)", (block,))))
 
 
 def hash_of(db: sqlite3.Connection, block: int) -> BlockHash:
@@ -94,39 +106,52 @@ def hash_of(db: sqlite3.Connection, block: int) -> BlockHash:
     return BlockHash(found)
 
 
-def insert(db: sqlite3.Connection, block: HalfBlock) -> int | None:
-    """Store one valid block; returns its number, or None when it was known."""
-    row = db.execute(
-        "SELECT id, agent FROM half WHERE substr(hash, 1, 8) = substr(?1, 1, 8) AND hash = ?1", (block.hash,)
-    ).fetchone()
-    if row and row[1] is not None:
-        return None
+def insert(db: sqlite3.Connection, block: HalfBlock) -> HalfBlock | bool:
+    """Store one valid block. False when it was known; the other block, when that proves for the first time that its
+    author signed two at this place; True otherwise."""
+    number, mentioned = find_id(db, block.hash), False
+    if number is not None:
+        (stored,) = db.execute("SELECT agent FROM half WHERE id = ?", (number,)).fetchone()
+        if stored is not None:
+            return False
+        mentioned = True
     agent, link = agent_id(db, block.public_key), agent_id(db, block.link_public_key)
     columns = (agent, block.sequence_number, link, block.link_sequence_number, block.pack()[_TAIL_FROM:])
-    if row:  # it was mentioned before
+    if mentioned:
         db.execute(
             "UPDATE half SET agent = ?, sequence = ?, link_agent = ?, link_sequence = ?, tail = ? WHERE id = ?",
-            (*columns, row[0]),
+            (*columns, number),
         )
-        number = row[0]
     else:
-        number = db.execute(
+        inserted = db.execute(
             "INSERT INTO half (hash, agent, sequence, link_agent, link_sequence, tail) VALUES (?,?,?,?,?,?)",
             (block.hash, *columns),
-        ).lastrowid
-    _grow(db, agent, block.sequence_number)
-    return int(number)
+        )
+        number = memories(db)[1].keep(block.hash, _new(inserted))
+    beside = db.execute(
+        "SELECT sequence, id FROM half WHERE agent = ?1 AND sequence BETWEEN ?2 AND ?2 + 1 AND id <> ?3",
+        (agent, block.sequence_number, number),
+    ).fetchall()
+    _grow(db, agent, block.sequence_number, any(sequence > block.sequence_number for sequence, _ in beside))
+    rivals = [rival for sequence, rival in beside if sequence == block.sequence_number]
+    return (_prove(db, agent, block.sequence_number, rivals[0]) if rivals else None) or True
 
 
-def _grow(db: sqlite3.Connection, agent: int, sequence: int) -> None:
+def _prove(db: sqlite3.Connection, agent: int, sequence: int, rival: int) -> HalfBlock | None:
+    """Keep, for ever, that a key signed two blocks at one place; the other block, unless that was known."""
+    kept = db.execute("INSERT OR IGNORE INTO forked (agent, sequence) VALUES (?,?)", (agent, sequence)).rowcount
+    return by_id(db, rival) if kept else None
+
+
+def _grow(db: sqlite3.Connection, agent: int, sequence: int, has_next: bool) -> None:
     """Keep how far the chain is known without a gap."""
-    (contiguous,) = db.execute("SELECT contiguous FROM agent WHERE id = ?", (agent,)).fetchone()
-    if sequence != contiguous + 1:
+    update = "UPDATE agent SET contiguous = ? WHERE id = ? AND contiguous = ?"
+    if not db.execute(update, (sequence, agent, sequence - 1)).rowcount or not has_next:
         return
-    query = "SELECT 1 FROM half WHERE agent = ? AND sequence = ?"
-    while db.execute(query, (agent, sequence + 1)).fetchone():
-        sequence += 1
-    db.execute("UPDATE agent SET contiguous = ? WHERE id = ?", (sequence, agent))
+    last = sequence
+    while db.execute("SELECT 1 FROM half WHERE agent = ? AND sequence = ?", (agent, last + 1)).fetchone():
+        last += 1
+    db.execute(update, (last, agent, sequence))
 
 
 def contains(db: sqlite3.Connection, block: bytes) -> bool:
@@ -215,15 +240,6 @@ def parts(db: sqlite3.Connection, block: bytes) -> list[Disclosure]:
         "SELECT position, count, salt, content, path FROM part WHERE block = ? ORDER BY position", (find_id(db, block),)
     )
     return [Disclosure(block, at, count, salt, content, _steps(path)) for at, count, salt, content, path in rows]
-
-
-def mark_fork(db: sqlite3.Connection, block: HalfBlock) -> HalfBlock | None:
-    """The first other block at a new block's place, if this is the first proof for that place: kept for ever."""
-    rivals = [each for each in at(db, block.public_key, block.sequence_number) if each.hash != block.hash]
-    place = (agent_id(db, block.public_key), block.sequence_number)
-    if not rivals or not db.execute("INSERT OR IGNORE INTO forked (agent, sequence) VALUES (?,?)", place).rowcount:
-        return None
-    return rivals[0]
 
 
 def forks(db: sqlite3.Connection) -> list[tuple[HalfBlock, HalfBlock]]:

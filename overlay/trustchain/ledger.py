@@ -104,17 +104,17 @@ class Transaction:
         ).signed_by(self.identity)
         self.store(block)
         for disclosure in body.disclosures(block.hash) if body else ():
-            self.disclose(disclosure)
+            self._keep(block, disclosure)
         return block
 
     def store(self, block: HalfBlock) -> bool:
         """Keep a block that `check` found valid, prove a fork if it makes one, fold views. False when known."""
-        if blocks.insert(self.db, block) is None:
+        stored = blocks.insert(self.db, block)
+        if stored is False:
             return False
         self.changes.blocks.append(block)
-        rival = blocks.mark_fork(self.db, block)
-        if rival is not None:
-            self.changes.forks.append(Fork(rival, block))
+        if isinstance(stored, HalfBlock):
+            self.changes.forks.append(Fork(stored, block))
         self._ledger.fold_block(self.db, block)
         return True
 
@@ -125,6 +125,9 @@ class Transaction:
             return False
         if disclosure.root() != _commitment(block):
             raise BadDisclosure("the part does not belong to the block that it names")
+        return self._keep(block, disclosure)
+
+    def _keep(self, block: HalfBlock, disclosure: Disclosure) -> bool:
         if not blocks.insert_part(self.db, disclosure):
             return False
         self.changes.parts.append(disclosure)

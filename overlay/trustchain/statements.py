@@ -22,6 +22,8 @@ Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Amount = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
 Time = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
 Small = Annotated[int, Meta(ge=0, le=255)]
+# The longest wait that a charter can ask for: 30 days of milliseconds.
+MAX_WAIT: Final = 30 * 24 * 3_600_000
 # A bit for each of at most 32 parts of a body.
 Mask = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
 # 32 inputs of 37 bytes and 15 other issuers of 82 make a leg of 2.5 kB, below the 4,096 bytes of a part.
@@ -102,6 +104,34 @@ class HoldShare(Statement, frozen=True, tag="share"):
     group: Hash
     threshold_key: Annotated[bytes, Meta(min_length=33, max_length=33)]
     recovery_hash: Hash
+
+
+class Rule(Statement, frozen=True):
+    """How one class of a group's decisions is made.
+
+    `count` asks for `share` yes votes, `majority` for more than half, `supermajority` for `share` percent, `unanimous`
+    for all: of the members, or with `of_votes` of the yes and no votes that were cast. `quorum` members must have voted
+    in any way; where they have not by the deadline, the `fallback` lets the proposal lapse, or lets those decide who
+    have voted. What is decided is carried out `delay` milliseconds later.
+    """
+
+    way: Annotated[str, Meta(pattern="^(count|majority|supermajority|unanimous)$")]
+    share: Annotated[int, Meta(ge=0, le=100)] = 0
+    of_votes: bool = False
+    quorum: Annotated[int, Meta(ge=0, le=10)] = 0
+    delay: Annotated[int, Meta(ge=0, le=MAX_WAIT)] = 0
+    fallback: Annotated[str, Meta(pattern="^(lapse|without-quorum)$")] = "lapse"
+
+
+class FoundCouncil(Statement, frozen=True, tag="council"):
+    """A group's charter as `FoundGroup`, with a rule for each class of decision."""
+
+    name: Name
+    purpose: Line
+    members: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=10)]
+    threshold: Annotated[int, Meta(ge=1, le=10)]
+    payments: Rule
+    texts: Rule
 
 
 # mint: one half, by the issuer ---------------------------------------------------------------------------------------
@@ -210,6 +240,15 @@ class ProposePayment(Statement, frozen=True, tag="payment"):
     deadline: Time
 
 
+class ProposeText(Statement, frozen=True, tag="text"):
+    """That a group agrees to these words: a plan, a rule among its members, a position."""
+
+    group: Hash
+    title: Name
+    text: Line
+    deadline: Time
+
+
 class CastVote(Statement, frozen=True, tag="vote"):
     """One member's vote; the latest on the member's own chain counts. A vote carries nothing that can sign."""
 
@@ -226,11 +265,12 @@ class Decide(Statement, frozen=True, tag="decision"):
     votes: Annotated[tuple[Hash, ...], Meta(max_length=10)]
 
 
-Declare = FoundCommons | AdmitMember | Profile | AnnounceSeed | FoundGroup | SignCharter | HoldShare
+Declare = FoundCommons | AdmitMember | Profile | AnnounceSeed | FoundGroup | FoundCouncil | SignCharter | HoldShare
 Intent = OfferSwap
 Exchange = ProposeExchange | AgreeExchange | CancelExchange
 Attest = Witness | TallyUpload | AgreeTally | RecordPayout
-Anything = Declare | Mint | Intent | Exchange | Attest | ProposePayment | CastVote | Decide
+Propose = ProposePayment | ProposeText
+Anything = Declare | Mint | Intent | Exchange | Attest | Propose | CastVote | Decide
 
 KINDS: Final[dict[bytes, object]] = {
     b"declare": Declare,
@@ -238,7 +278,7 @@ KINDS: Final[dict[bytes, object]] = {
     b"intent": Intent,
     b"exchange": Exchange,
     b"attest": Attest,
-    b"propose": ProposePayment,
+    b"propose": Propose,
     b"vote": CastVote,
     b"decide": Decide,
 }

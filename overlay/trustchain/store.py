@@ -14,12 +14,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from overlay.trustchain.connection import Connection
+
 T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]
 Prepare = Callable[[sqlite3.Connection], None]
 
 # Measured on two cores: past 256 rows a commit gains nothing more, and a waiting caller is not delayed further.
 MAX_BATCH = 256
+# More than all the different statements of all views, so that none is compiled twice.
+CACHED_STATEMENTS = 512
 # Another process (a backup) may hold the file for this long before a caller is told.
 BUSY_SECONDS = 10
 
@@ -44,11 +48,12 @@ class _Job(Generic[T]):
         self.result: T | None = None
         self.error: BaseException | None = None
 
-    def run(self, db: sqlite3.Connection) -> None:
+    def run(self, db: Connection) -> None:
         db.execute("SAVEPOINT job")
         try:
             self.result = self.work(db)
         except Exception as error:  # handed on: the caller awaits the future
+            db.forget()
             if not db.in_transaction:
                 raise _Undone from error
             db.execute("ROLLBACK TO job")
@@ -141,14 +146,22 @@ class Store:
             self._writer_db.execute("COMMIT")
         except (sqlite3.Error, _Undone) as error:
             failure = _for_people(error.__cause__ or error, self.path)
+            self._writer_db.forget()
             with contextlib.suppress(sqlite3.Error):  # the transaction may be gone already
                 self._writer_db.execute("ROLLBACK")
         for job in batch:
             job.settle(failure)
 
 
-def _connect(path: Path, synchronous: Synchronous, prepare: Prepare) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+def _connect(path: Path, synchronous: Synchronous, prepare: Prepare) -> Connection:
+    db = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_SECONDS,
+        cached_statements=CACHED_STATEMENTS,
+        factory=Connection,
+    )
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {synchronous}")
     db.execute("PRAGMA fullfsync = ON")  # on macOS a plain fsync leaves the data in the drive's cache

@@ -1,37 +1,17 @@
 """Vouchers change hands: both legs or neither, each holding once, final by the issuer's word."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from overlay.economy import exchange
-from overlay.economy.exchange import Amount, Refused
+from overlay.economy.exchange import Refused
 from overlay.economy.standing import Standing, supply
 from overlay.trustchain.block import BlockHash
+from tests.economy.forging import swap
 from tests.town import HOUR, Town, Townsperson
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path)
-    yield town
-    town.close()
-
-
-async def swap(
-    town: Town, offerer: Townsperson, give: tuple[BlockHash, int], acceptor: Townsperson, want: tuple[BlockHash, int]
-) -> BlockHash:
-    until = town.clock.now() + HOUR
-    offer = await offerer.do(
-        lambda tx: exchange.offer_swap(tx, offerer.random, acceptor.key, Amount(*give), Amount(*want), until)
-    )
-    await town.carry()
-    proposal = await acceptor.do(lambda tx: exchange.accept_offer(tx, acceptor.random, offer.hash))
-    await town.carry()
-    return proposal.hash
 
 
 async def a_farmer_who_holds_bread(town: Town) -> tuple[Townsperson, Townsperson, BlockHash]:
