@@ -48,7 +48,7 @@ class KnownHeads:
         """How far one chain is known; zeros for an unknown one."""
         head = self._heads.get(key)
         if head is None or key in self._stale:
-            head = self._heads[key] = _read_head(self._ledger.db, key, head.contiguous if head else 0)
+            head = self._heads[key] = _read_head(self._ledger.db, key)
             self._stale.discard(key)
         return head
 
@@ -120,24 +120,11 @@ def raw_chain(db: sqlite3.Connection, key: PublicKey, first: int, last: int, lim
     return [(sequence, raw) for sequence, raw, _ in rows]
 
 
-def _read_head(db: sqlite3.Connection, key: PublicKey, contiguous: int) -> Head:
-    """The head of one chain that was known without a gap up to `contiguous`: only what is behind that is read."""
-    rows = db.execute(
-        "SELECT DISTINCT sequence FROM block WHERE agent = (SELECT id FROM agent WHERE key = ?) AND sequence > ?"
-        " ORDER BY sequence",
-        (key, contiguous),
-    )
-    for (sequence,) in rows:
-        if sequence != contiguous + 1:
-            break
-        contiguous = sequence
+def _read_head(db: sqlite3.Connection, key: PublicKey) -> Head:
     highest = blocks.head(db, key)
-    return Head(key, contiguous, highest[0] if highest else 0, _count_forks(db, key))
-
-
-def _count_forks(db: sqlite3.Connection, key: PublicKey) -> int:
     query = "SELECT count(*) FROM fork WHERE agent = (SELECT id FROM agent WHERE key = ?)"
-    return min(int(db.execute(query, (key,)).fetchone()[0]), MAX_FORKS)
+    forks = int(db.execute(query, (key,)).fetchone()[0])
+    return Head(key, blocks.first_gap(db, key) - 1, highest[0] if highest else 0, min(forks, MAX_FORKS))
 
 
 def place(key: bytes) -> tuple[int, bytes]:

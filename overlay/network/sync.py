@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from overlay.keys import PublicKey, short
 from overlay.network.heads import KnownHeads, place, raw_chain, raw_forks
-from overlay.network.intake import Intake
+from overlay.network.intake import Conveyor, Intake
 from overlay.network.messages import AskHeads, AskRange, BadMessage, Head, Heads, decode, encode, frames, unpack_all
 from overlay.network.network import CallFailed, Network
 from overlay.trustchain.block import BlockHash, HalfBlock
@@ -42,8 +42,6 @@ MAX_EMPTY = 8
 MAX_STRIKES = 6
 # Blocks of one piece of an answer: 64 of at most 1,445 bytes are less than a stream's outbox (128 KiB).
 BLOCKS_PER_PIECE = 64
-# Blocks that are checked and stored together, in one commit.
-BATCH = 512
 
 
 class Misled(Exception):
@@ -76,7 +74,7 @@ class Sync:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._heads.close()
-        await self._intake.close()
+        self._intake.close()
 
     def members(self) -> set[PublicKey]:
         """Whose chains are kept."""
@@ -196,21 +194,19 @@ class Sync:
 
     async def _fetch(self, peer: PublicKey, ask: AskRange) -> None:
         """Fetch one range, check and store it as it comes."""
-        waiting, follows = list[HalfBlock](), ask.first
-        async with self._network.open(peer, RANGE, encode(ask), RANGE_PATIENCE) as batches:
+        follows = ask.first
+        async with (
+            Conveyor(self._intake) as conveyor,
+            self._network.open(peer, RANGE, encode(ask), RANGE_PATIENCE) as batches,
+        ):
             async for batch in batches:
                 found = unpack_all(batch)
                 follows = _check_order(ask, found, follows)
-                waiting += found
-                if len(waiting) >= BATCH:
-                    await self._store(waiting)
-                    waiting = []
-        await self._store(waiting)
-
-    async def _store(self, found: list[HalfBlock]) -> None:
-        refused = await self.take(found)
-        if refused:
-            raise Misled(str(next(iter(refused.values()))))
+                await conveyor.put(found)
+                if conveyor.refused:
+                    break
+        if conveyor.refused:
+            raise Misled(str(next(iter(conveyor.refused.values()))))
 
     # Answering
 

@@ -22,10 +22,12 @@ from overlay.network.messages import (
 from overlay.network.sync import HEADS, MAX_EMPTY, RANGE, Sync
 from overlay.trustchain import blocks
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
+from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Ledger
 from overlay.trustchain.statements import Profile
 from overlay.trustchain.statements import encode as encode_statement
 from overlay.trustchain.store import StorageError
+from overlay.trustchain.validation import Invalid
 from tests.network.village import Host, person
 
 LONG = 3 * MANY
@@ -235,10 +237,9 @@ async def test_a_peer_that_drips_loses_its_turn_and_what_it_gave_is_kept(
     async def drip(peer: PublicKey, payload: bytes) -> AsyncIterator[bytes]:
         yield frames(block.pack() for block in chain[:MANY])
         first.set()
-        await asyncio.Event().wait()
+        await asyncio.Event().wait()  # for ever
 
     monkeypatch.setattr(sync_module, "TURN_SECONDS", 0.5)
-    monkeypatch.setattr(sync_module, "BATCH", MANY)
     Liar(baker).claim(Head(mechanic.key, 2 * MANY, 2 * MANY, 0))
     baker.network.serve_blocks(RANGE, drip)
     farmer.meet(baker)
@@ -288,15 +289,15 @@ async def test_comparing_survives_a_disk_that_is_full(tmp_path: Path, monkeypatc
     farmer, baker = made = [Host(role, tmp_path) for role in ("farmer", "baker")]
     await farmer.found(baker, syncing=False)
     await grow(farmer, 3)
-    take, failures = baker.sync.take, []
+    take, failures = baker.sync._intake.take, []
 
-    async def full(found: list[HalfBlock]) -> object:
+    async def full(found: list[HalfBlock], parts: list[Disclosure]) -> dict[BlockHash, Invalid]:
         if len(failures) < 2:
             failures.append(1)
             raise StorageError("the disk is full")
-        return await take(found)
+        return await take(found, parts)
 
-    monkeypatch.setattr(baker.sync, "take", full)
+    monkeypatch.setattr(baker.sync._intake, "take", full)
     baker.sync.start()
     await baker.until(lambda: baker.length(farmer) == farmer.length(farmer))
     assert len(failures) == 2

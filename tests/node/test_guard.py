@@ -10,6 +10,7 @@ import pytest
 
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.keys import PublicKey
+from overlay.network import network
 from overlay.network.invitation import Invitation
 from overlay.network.network import CallFailed, Network
 from overlay.network.sync import Sync
@@ -79,7 +80,8 @@ class Town:
 @pytest.fixture
 async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
     made = Town(tmp_path)
-    monkeypatch.setattr(guard, "PATIENCE_SECONDS", 1.5)
+    monkeypatch.setattr(guard, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(network, "HELLO_SECONDS", 0.5)
     yield made
     await made.stop(*made.open)
 
