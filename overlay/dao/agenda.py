@@ -5,11 +5,12 @@ A long ledger holds thousands that are long over; a node looks twice a second an
 
 from overlay.dao import chronicle
 from overlay.dao.charters import Charter
-from overlay.dao.governance import Tally, tally
-from overlay.dao.proposals import Payment, payment
+from overlay.dao.proposals import Proposal, Text, proposal
+from overlay.dao.tallies import CLOSING, Tally, tally
+from overlay.keys import PublicKey
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.ledger import Changes, Ledger, meaning
-from overlay.trustchain.statements import CastVote, Decide, ProposePayment
+from overlay.trustchain.statements import CastVote, Decide, ProposePayment, ProposeText
 
 
 class Agenda:
@@ -20,18 +21,18 @@ class Agenda:
         self._open: set[bytes] | None = None
         ledger.listeners.append(self._on_changes)
 
-    def of(self, group: Charter) -> list[tuple[Payment, Tally]]:
+    def of(self, group: Charter) -> list[tuple[Proposal, Tally]]:
         """The members' proposals of a group that are open, or decided and not settled as paid, by their deadlines."""
-        db, now = self._ledger.db, self._ledger.clock.now()
+        db, now, me = self._ledger.db, self._ledger.clock.now(), self._ledger.identity.public_key
         if self._open is None:
-            self._open = set(chronicle.unfinished(db, now))
+            self._open = set(chronicle.unfinished(db, now - CLOSING))
         found = []
         for id_ in tuple(self._open):
-            asked = payment(db, id_)
+            asked = proposal(db, id_)
             if asked is None or asked.group != group.id:
                 continue
             stands = tally(db, group, asked, now)
-            if chronicle.is_settled_as_paid(db, id_) or _is_over(group, asked, stands, now):
+            if chronicle.is_settled_as_paid(db, id_) or _is_over(group, asked, stands, now, me):
                 self._open.discard(id_)
             else:
                 found.append((asked, stands))
@@ -44,15 +45,20 @@ class Agenda:
             self._open |= {about for block in changes.blocks if (about := _proposal_of(block))}
 
 
-def _is_over(group: Charter, asked: Payment, stands: Tally, now: int) -> bool:
-    return asked.proposer not in group.members or (now > asked.deadline and not stands.final)
+def _is_over(group: Charter, asked: Proposal, stands: Tally, now: int, me: PublicKey) -> bool:
+    """Whether no look can change anything: what lapsed, and what was agreed to and counted by this node, too."""
+    if asked.proposer not in group.members:
+        return True
+    if stands.final:
+        return isinstance(asked, Text) and (me in stands.deciders or not stands.passing)
+    return now > asked.deadline + CLOSING
 
 
 def _proposal_of(block: HalfBlock) -> bytes | None:
     match meaning(block):
-        case ProposePayment():
+        case ProposePayment() | ProposeText():
             return block.hash
-        case CastVote(proposal=proposal) | Decide(proposal=proposal):
-            return proposal
+        case CastVote(proposal=about) | Decide(proposal=about):
+            return about
         case _:
             return None

@@ -7,10 +7,15 @@ share of stays the group's key, whatever one of them signs later.
 import sqlite3
 from dataclasses import dataclass
 
+import msgspec
+
+from overlay.dao import rules
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
-from overlay.trustchain.statements import FoundGroup
+from overlay.trustchain.statements import FoundCouncil, FoundGroup, Rule
+
+_rule_decoder = msgspec.msgpack.Decoder(Rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +27,25 @@ class Charter:
     name: str
     purpose: str
     members: tuple[PublicKey, ...]
-    approvals: int
     threshold: int
+    payments: Rule
+    texts: Rule
+
+    @property
+    def approvals(self) -> int:
+        """How many yes votes pay when all vote: never less than shares, so that those who said yes can sign."""
+        return max(self.threshold, rules.fewest(self.payments, len(self.members)))
 
 
-def fault(said: FoundGroup, founder: bytes) -> str | None:
+def rules_of(said: FoundGroup | FoundCouncil) -> tuple[Rule, Rule]:
+    """How a charter decides on payments and on texts."""
+    if isinstance(said, FoundCouncil):
+        return said.payments, said.texts
+    simple = Rule("count", said.approvals)
+    return simple, simple
+
+
+def fault(said: FoundGroup | FoundCouncil, founder: bytes) -> str | None:
     """Why these words found no group; None when they do.
 
     More shares than yes votes would let a payment be approved that nobody can sign: who said no gives no share.
@@ -36,14 +55,14 @@ def fault(said: FoundGroup, founder: bytes) -> str | None:
         return "a charter names each member once"
     if founder not in said.members:
         return "the founder of a group is one of its members"
-    if said.approvals > size:
-        return f"{said.approvals} yes votes can never be reached by a group of {size}"
-    if said.threshold > said.approvals:
+    if said.threshold > size:
+        return f"{said.threshold} shares can never be brought together by a group of {size}"
+    if isinstance(said, FoundGroup) and said.threshold > said.approvals:
         return (
             f"{said.approvals} yes votes would approve what only {said.threshold} members can sign:"
             " a charter asks for at least as many yes votes as shares"
         )
-    return None
+    return next((found for rule in rules_of(said) if (found := rules.fault(rule, size))), None)
 
 
 def charters(db: sqlite3.Connection) -> list[Charter]:
@@ -54,13 +73,14 @@ def charters(db: sqlite3.Connection) -> list[Charter]:
 def charter(db: sqlite3.Connection, group: bytes) -> Charter | None:
     """The group of that id."""
     row = db.execute(
-        "SELECT founder, name, purpose, approvals, threshold FROM group_charter WHERE id = ?", (group,)
+        "SELECT founder, name, purpose, threshold, payments, texts FROM group_charter WHERE id = ?", (group,)
     ).fetchone()
     if row is None:
         return None
     rows = db.execute("SELECT member FROM group_member WHERE charter = ? ORDER BY position", (group,))
     members = tuple(PublicKey(member) for (member,) in rows)
-    return Charter(BlockHash(group), PublicKey(row[0]), row[1], row[2], members, row[3], row[4])
+    payments, texts = _rule_decoder.decode(row[4]), _rule_decoder.decode(row[5])
+    return Charter(BlockHash(group), PublicKey(row[0]), row[1], row[2], members, row[3], payments, texts)
 
 
 def honest(db: sqlite3.Connection, group: Charter) -> set[PublicKey]:

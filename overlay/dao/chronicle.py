@@ -83,12 +83,13 @@ def write(db: sqlite3.Connection, group: Charter, found: Mapping[BlockHash, Mine
 
 
 def unfinished(db: sqlite3.Connection, now: int) -> list[BlockHash]:
-    """The proposals that may still need something done: open ones, and counted ones not settled as paid."""
+    """The proposals that may still need something done: open ones, and payments counted and not settled as paid."""
     rows = db.execute(
-        "SELECT id FROM group_payment WHERE deadline >= ? OR EXISTS ("
+        "SELECT id FROM group_payment WHERE (deadline >= :now OR EXISTS ("
         " SELECT 1 FROM group_decision WHERE proposal = id AND approved"
-        ") AND NOT EXISTS (SELECT 1 FROM treasury_mined WHERE proposal = id AND settled)",
-        (now,),
+        ")) AND NOT EXISTS (SELECT 1 FROM treasury_mined WHERE proposal = id AND settled)"
+        " UNION ALL SELECT id FROM group_text WHERE deadline >= :now",
+        {"now": now},
     )
     return [BlockHash(id_) for (id_,) in rows]
 

@@ -1,25 +1,41 @@
-"""What members of a group do: write and sign a charter, propose a payment, vote; and how a proposal stands.
+"""What members of a group do: write and sign a charter, propose a payment or a text, vote, count.
 
-A vote carries nothing that can sign. An approval is final when the nodes of `threshold` members have counted it in
-time, each by its own clock and on its own chain: nobody can then revive a proposal after its deadline, or take an
-approval back, without as many members as could spend the treasury anyway.
+A vote carries nothing that can sign.
 """
-
-import sqlite3
-from dataclasses import dataclass
-from enum import Enum
 
 from overlay.dao import charters
 from overlay.dao.bitcoin import scripts
 from overlay.dao.bitcoin.amounts import MAX_MONEY
 from overlay.dao.bitcoin.scripts import ScriptKind
 from overlay.dao.charters import Charter, charter, host_keys, threshold_key
-from overlay.dao.proposals import Ballot, Payment, ballots, deciders, payment
-from overlay.keys import PublicKey, short
+from overlay.dao.proposals import Proposal, proposal
+from overlay.dao.tallies import Outcome, Tally, tally
+from overlay.keys import short
 from overlay.trustchain import blocks
-from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.ledger import Transaction
-from overlay.trustchain.statements import CastVote, Decide, FoundGroup, ProposePayment, SignCharter
+from overlay.trustchain.statements import (
+    CastVote,
+    Decide,
+    FoundCouncil,
+    FoundGroup,
+    ProposePayment,
+    ProposeText,
+    SignCharter,
+)
+
+__all__ = [
+    "NotAllowed",
+    "Outcome",
+    "Tally",
+    "cast_vote",
+    "found_group",
+    "propose_payment",
+    "propose_text",
+    "record_decision",
+    "sign_charter",
+    "tally",
+]
 
 # Data outputs pay nobody, and what follows no template may not be relayed.
 UNPAYABLE = (ScriptKind.NULL_DATA, ScriptKind.NONSTANDARD)
@@ -29,72 +45,7 @@ class NotAllowed(Exception):
     """The charter or the state of a proposal does not allow this; one clear sentence."""
 
 
-class Outcome(Enum):
-    """How a proposal stands, in the words that members read."""
-
-    OPEN = "open"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    LAPSED = "lapsed"
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """The votes that count, and what they say at the moment of asking.
-
-    `deciders` are the members whose nodes recorded the approval; `final` that they are enough. `missing` are the
-    members who may still vote and have not.
-    """
-
-    ballots: tuple[Ballot, ...]
-    needed: int
-    outcome: Outcome
-    deciders: tuple[PublicKey, ...] = ()
-    missing: tuple[PublicKey, ...] = ()
-    final: bool = False
-
-    def count(self, choice: str) -> int:
-        """How many chose this: yes, no or abstain."""
-        return sum(ballot.choice == choice for ballot in self.ballots)
-
-    def choice_of(self, member: PublicKey) -> str | None:
-        """What one member chose."""
-        return next((ballot.choice for ballot in self.ballots if ballot.voter == member), None)
-
-    @property
-    def can_still_pass(self) -> bool:
-        """Whether those who have not voted could approve it."""
-        return self.count("yes") + len(self.missing) >= self.needed
-
-    @property
-    def yes_votes(self) -> tuple[BlockHash, ...]:
-        """The blocks of the yes votes."""
-        return tuple(ballot.block for ballot in self.ballots if ballot.choice == "yes")
-
-    @property
-    def approvers(self) -> tuple[PublicKey, ...]:
-        """Who voted yes."""
-        return tuple(ballot.voter for ballot in self.ballots if ballot.choice == "yes")
-
-
-def tally(db: sqlite3.Connection, group: Charter, asked: Payment, now: int) -> Tally:
-    """How a proposal stands at `now` (milliseconds): approved when enough members said yes in time."""
-    counted, decided = ballots(db, group, asked.id), deciders(db, group, asked.id)
-    voted = {ballot.voter for ballot in counted}
-    trusted = charters.honest(db, group)
-    missing = tuple(member for member in group.members if member in trusted and member not in voted)
-    yes = sum(ballot.choice == "yes" for ballot in counted)
-    final = len(decided) >= group.threshold
-    if final or (yes >= group.approvals and now <= asked.deadline):
-        outcome = Outcome.APPROVED
-    elif yes + len(missing) < group.approvals:
-        outcome = Outcome.REJECTED
-    else:
-        outcome = Outcome.LAPSED if now > asked.deadline else Outcome.OPEN
-    return Tally(tuple(counted), group.approvals, outcome, decided, missing, final)
-
-
-def found_group(tx: Transaction, said: FoundGroup) -> HalfBlock:
+def found_group(tx: Transaction, said: FoundGroup | FoundCouncil) -> HalfBlock:
     """Write a charter. Raises NotAllowed when it could never decide or sign."""
     fault = charters.fault(said, tx.identity.public_key)
     if fault is not None:
@@ -121,29 +72,37 @@ def propose_payment(tx: Transaction, said: ProposePayment) -> HalfBlock:
     return tx.append(said)
 
 
-def cast_vote(tx: Transaction, proposal: bytes, choice: str, reason: str) -> HalfBlock:
+def propose_text(tx: Transaction, said: ProposeText) -> HalfBlock:
+    """Propose that a group agrees to some words. Raises NotAllowed."""
+    _group_of(tx, said.group)
+    if said.deadline <= tx.now:
+        raise NotAllowed("the deadline of a proposal lies in the future")
+    return tx.append(said)
+
+
+def cast_vote(tx: Transaction, id_: bytes, choice: str, reason: str) -> HalfBlock:
     """Vote, or change a vote, until the deadline or the decision. Raises NotAllowed.
 
-    After the decision a member may still say yes: it decides nothing, but its node then helps to sign.
+    After the decision a vote decides nothing, but still tells one's own node whether to help: a yes always may, a no
+    only as long as the charter's delay lasts.
     """
-    asked = payment(tx.db, proposal)
+    asked = proposal(tx.db, id_)
     if asked is None:
         raise NotAllowed("this node knows no such proposal")
     found = _group_of(tx, asked.group)
     if asked.proposer not in found.members:
         raise NotAllowed("this was proposed by somebody who is not a member of the group")
     stands = tally(tx.db, found, asked, tx.now)
-    if (stands.final and choice != "yes") or (tx.now > asked.deadline and not stands.final):
+    is_open = (choice == "yes" or tx.now < stands.due) if stands.final else tx.now <= asked.deadline
+    if not is_open:
         raise NotAllowed(f"this proposal can no longer be voted on: it is {stands.outcome.value}")
-    return tx.append(CastVote(proposal, choice, reason), to=asked.proposer)
+    return tx.append(CastVote(id_, choice, reason), to=asked.proposer)
 
 
-def record_decision(tx: Transaction, group: Charter, asked: Payment) -> bool:
+def record_decision(tx: Transaction, group: Charter, asked: Proposal) -> bool:
     """Write down, once and in time, that this member's node counts enough yes votes; whether it did so now."""
     me, stands = tx.identity.public_key, tally(tx.db, group, asked, tx.now)
-    if me not in group.members or me in stands.deciders or blocks.has_forked(tx.db, me):
-        return False
-    if tx.now > asked.deadline or stands.count("yes") < stands.needed:
+    if me not in group.members or me in stands.deciders or blocks.has_forked(tx.db, me) or not stands.passing:
         return False
     tx.append(Decide(asked.id, True, stands.yes_votes), to=asked.proposer)
     return True

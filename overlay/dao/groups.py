@@ -7,17 +7,22 @@ chains alone.
 import sqlite3
 from typing import ClassVar
 
-from overlay.dao.charters import Charter, charter, charters, fault, host_keys, share_holders, threshold_key
-from overlay.dao.proposals import Ballot, Payment, Payout, ballots, payment, payments, payouts
+import msgspec
+
+from overlay.dao.charters import Charter, charter, charters, fault, host_keys, rules_of, share_holders, threshold_key
+from overlay.dao.proposals import Ballot, Payment, Payout, Text, ballots, payment, payments, payouts, texts
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.statements import (
+    MAX_QUANTITY,
     Anything,
     CastVote,
     Decide,
+    FoundCouncil,
     FoundGroup,
     HoldShare,
     ProposePayment,
+    ProposeText,
     RecordPayout,
     SignCharter,
 )
@@ -28,6 +33,7 @@ __all__ = [
     "GroupsView",
     "Payment",
     "Payout",
+    "Text",
     "ballots",
     "charter",
     "charters",
@@ -36,6 +42,7 @@ __all__ = [
     "payments",
     "payouts",
     "share_holders",
+    "texts",
     "threshold_key",
 ]
 
@@ -47,7 +54,7 @@ class GroupsView:
     schema: ClassVar[str] = """
     CREATE TABLE IF NOT EXISTS group_charter (
         id BLOB PRIMARY KEY, founder BLOB NOT NULL, name TEXT NOT NULL, purpose TEXT NOT NULL,
-        approvals INTEGER NOT NULL, threshold INTEGER NOT NULL) WITHOUT ROWID;
+        threshold INTEGER NOT NULL, payments BLOB NOT NULL, texts BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS group_member (
         charter BLOB NOT NULL, position INTEGER NOT NULL, member BLOB NOT NULL, PRIMARY KEY (charter, position)
     ) WITHOUT ROWID;
@@ -64,12 +71,16 @@ class GroupsView:
         deadline INTEGER NOT NULL) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS group_payment_deadline ON group_payment (charter, deadline, id);
     CREATE INDEX IF NOT EXISTS group_payment_paying ON group_payment (charter, script, amount);
+    CREATE TABLE IF NOT EXISTS group_text (
+        id BLOB PRIMARY KEY, charter BLOB NOT NULL, proposer BLOB NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL,
+        deadline INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS group_text_deadline ON group_text (charter, deadline, id);
     CREATE TABLE IF NOT EXISTS group_vote (
         proposal BLOB NOT NULL, voter BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB NOT NULL,
         choice TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (proposal, voter, sequence, block)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS group_decision (
         proposal BLOB NOT NULL, author BLOB NOT NULL, block BLOB NOT NULL, approved INTEGER NOT NULL,
-        votes BLOB NOT NULL, PRIMARY KEY (proposal, author, block)) WITHOUT ROWID;
+        votes BLOB NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (proposal, author, block)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS group_payout (
         proposal BLOB NOT NULL, author BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB NOT NULL,
         txid BLOB NOT NULL, height INTEGER NOT NULL, signers BLOB NOT NULL,
@@ -77,39 +88,52 @@ class GroupsView:
     """
 
     def fold_block(self, db: sqlite3.Connection, block: HalfBlock, statement: Anything) -> None:
-        author, place = block.public_key, (block.public_key, block.sequence_number, block.hash)
+        place = (block.public_key, block.sequence_number, block.hash)
         match statement:
-            case FoundGroup():
+            case FoundGroup() | FoundCouncil():
                 _fold_charter(db, block, statement)
             case SignCharter(group=group, host_key=host_key):
                 db.execute("INSERT INTO group_signature VALUES (?,?,?,?,?)", (group, *place, host_key))
             case HoldShare(group=group, threshold_key=key, recovery_hash=recovery):
                 db.execute("INSERT INTO group_share VALUES (?,?,?,?,?,?)", (group, *place, key, recovery))
-            case ProposePayment():
-                _fold_payment(db, block, statement)
-            case CastVote(proposal=proposal, choice=choice, reason=reason):
-                db.execute("INSERT INTO group_vote VALUES (?,?,?,?,?,?)", (proposal, *place, choice, reason))
-            case Decide(proposal=proposal, approved=approved, votes=votes):
-                row = (proposal, author, block.hash, approved, b"".join(votes))
-                db.execute("INSERT INTO group_decision VALUES (?,?,?,?,?)", row)
-            case RecordPayout(proposal=proposal, txid=txid, height=height, signers=signers):
-                payout = (proposal, *place, txid, height, bytes(signers))
-                db.execute("INSERT INTO group_payout VALUES (?,?,?,?,?,?,?)", payout)
+            case ProposePayment() | ProposeText():
+                _fold_proposal(db, block, statement)
+            case CastVote() | Decide() | RecordPayout():
+                _fold_about(db, block, statement)
 
     def fold_part(self, db: sqlite3.Connection, block: HalfBlock, part: Disclosure) -> None:
         """Bodies say nothing of groups."""
 
 
-def _fold_charter(db: sqlite3.Connection, block: HalfBlock, said: FoundGroup) -> None:
+def _fold_charter(db: sqlite3.Connection, block: HalfBlock, said: FoundGroup | FoundCouncil) -> None:
     if fault(said, block.public_key) is not None:
         return
-    row = (block.hash, block.public_key, said.name, said.purpose, said.approvals, said.threshold)
-    db.execute("INSERT INTO group_charter VALUES (?,?,?,?,?,?)", row)
+    payments_, texts_ = (msgspec.msgpack.encode(rule) for rule in rules_of(said))
+    row = (block.hash, block.public_key, said.name, said.purpose, said.threshold, payments_, texts_)
+    db.execute("INSERT INTO group_charter VALUES (?,?,?,?,?,?,?)", row)
     members = [(block.hash, position, member) for position, member in enumerate(said.members)]
     db.executemany("INSERT INTO group_member VALUES (?,?,?)", members)
 
 
-def _fold_payment(db: sqlite3.Connection, block: HalfBlock, said: ProposePayment) -> None:
-    row = (block.hash, said.group, block.public_key, said.title, said.reason, said.payee, said.script)
-    limits = (said.amount, said.fee_cap, said.deadline)
-    db.execute("INSERT INTO group_payment VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, *limits))
+def _fold_proposal(db: sqlite3.Connection, block: HalfBlock, said: ProposePayment | ProposeText) -> None:
+    first, last = (block.hash, said.group, block.public_key, said.title), said.deadline
+    if isinstance(said, ProposeText):
+        db.execute("INSERT INTO group_text VALUES (?,?,?,?,?,?)", (*first, said.text, last))
+        return
+    row = (*first, said.reason, said.payee, said.script, said.amount, said.fee_cap, last)
+    db.execute("INSERT INTO group_payment VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+
+
+def _fold_about(db: sqlite3.Connection, block: HalfBlock, statement: CastVote | Decide | RecordPayout) -> None:
+    """What members say of a proposal; it need not be known."""
+    place = (block.public_key, block.sequence_number, block.hash)
+    match statement:
+        case CastVote(proposal=about, choice=choice, reason=reason):
+            db.execute("INSERT INTO group_vote VALUES (?,?,?,?,?,?)", (about, *place, choice, reason))
+        case Decide(proposal=about, approved=approved, votes=votes):
+            named, time = b"".join(votes), min(block.timestamp, MAX_QUANTITY)  # a number that SQLite holds
+            row = (about, block.public_key, block.hash, approved, named, time)
+            db.execute("INSERT INTO group_decision VALUES (?,?,?,?,?,?)", row)
+        case RecordPayout(proposal=about, txid=txid, height=height, signers=signers):
+            payout = (about, *place, txid, height, bytes(signers))
+            db.execute("INSERT INTO group_payout VALUES (?,?,?,?,?,?,?)", payout)

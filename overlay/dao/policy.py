@@ -23,9 +23,9 @@ from overlay.dao.bitcoin.payment import Coin, InsufficientFunds, PaymentError, U
 from overlay.dao.bitcoin.transaction import WITNESS_SCALE, InvalidTransaction, TxInput, TxOutput, parse, serialize
 from overlay.dao.bitcoin.transaction import Transaction as BitcoinTransaction
 from overlay.dao.charters import Charter
-from overlay.dao.governance import Tally, tally
 from overlay.dao.messages import MAX_INPUTS
 from overlay.dao.proposals import Payment
+from overlay.dao.tallies import Tally, tally
 from overlay.keys import PublicKey
 
 PROMISES = """
@@ -88,6 +88,10 @@ def check_approved(db: sqlite3.Connection, group: Charter, asked: Payment, me: P
         )
     if stands.choice_of(me) == "no":
         raise Violation("this member said no, and so gives no share")
+    if now < stands.due:
+        raise Violation(
+            "the charter lets some time pass between the decision and the payment, and it has not passed yet"
+        )
     if chronicle.mined(db, asked.id) is not None:
         raise Violation("this has been paid already")
     return stands

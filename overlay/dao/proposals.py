@@ -1,4 +1,4 @@
-"""Payments that members propose, and what is known of each: votes, who counted them, what was paid.
+"""Payments and texts that members propose, and what is known of each: votes, who counted them, what was paid.
 
 Votes are facts of their voters' chains: one vote per member, the latest on the member's own chain. That enough of them
 came in time is no such fact, and neither is that Bitcoin was paid, so both count once `threshold` members' nodes have
@@ -33,6 +33,21 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """Words that a group is asked to agree to; `deadline` in milliseconds."""
+
+    id: BlockHash
+    group: BlockHash
+    proposer: PublicKey
+    title: str
+    text: str
+    deadline: int
+
+
+Proposal = Payment | Text
+
+
+@dataclass(frozen=True, slots=True)
 class Ballot:
     """The vote of one member that counts."""
 
@@ -61,6 +76,28 @@ def payment(db: sqlite3.Connection, proposal: bytes) -> Payment | None:
     return _payment(row) if row else None
 
 
+def text(db: sqlite3.Connection, proposal: bytes) -> Text | None:
+    """The proposed text of that id, whoever made it."""
+    row = db.execute(
+        "SELECT id, charter, proposer, title, text, deadline FROM group_text WHERE id = ?", (proposal,)
+    ).fetchone()
+    return _text(row) if row else None
+
+
+def texts(db: sqlite3.Connection, group: Charter) -> list[Text]:
+    """The texts that members of a group proposed, by deadline."""
+    rows = db.execute(
+        "SELECT id, charter, proposer, title, text, deadline FROM group_text WHERE charter = ? ORDER BY deadline, id",
+        (group.id,),
+    )
+    return [each for each in map(_text, rows) if each.proposer in group.members]
+
+
+def proposal(db: sqlite3.Connection, id_: bytes) -> Proposal | None:
+    """The payment or text of that id."""
+    return payment(db, id_) or text(db, id_)
+
+
 def payments(db: sqlite3.Connection, group: Charter) -> list[Payment]:
     """The payments that members of a group proposed, by deadline; others' proposals mean nothing."""
     rows = db.execute(f"SELECT {_COLUMNS} FROM group_payment WHERE charter = ? ORDER BY deadline, id", (group.id,))  # noqa: S608
@@ -86,21 +123,22 @@ def ballots(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Bal
     return [latest[member] for member in group.members if member in latest and member in voters]
 
 
-def deciders(db: sqlite3.Connection, group: Charter, proposal: bytes) -> tuple[PublicKey, ...]:
-    """The members whose nodes recorded an approval that names enough votes, every one a yes of another member.
+def deciders(db: sqlite3.Connection, group: Charter, proposal: bytes, least: int) -> dict[PublicKey, int]:
+    """The members whose nodes recorded an approval that names `least` votes, every one a yes of another member.
 
-    A node records it in time and once, so a vote changed afterwards takes nothing back.
+    With each, when its clock said so (milliseconds). A node records it once and in time, so a vote changed afterwards
+    takes nothing back.
     """
     rows = db.execute(
-        "SELECT author, votes FROM group_decision WHERE proposal = ? AND approved", (proposal,)
+        "SELECT author, votes, time FROM group_decision WHERE proposal = ? AND approved ORDER BY time DESC", (proposal,)
     ).fetchall()
     if not rows:
-        return ()
+        return {}
     trusted = honest(db, group)
     votes = db.execute("SELECT block, voter FROM group_vote WHERE proposal = ? AND choice = 'yes'", (proposal,))
     yes = {bytes(block): PublicKey(voter) for block, voter in votes if voter in trusted}
-    found = {PublicKey(author) for author, named in rows if len(_voters(yes, named)) >= group.approvals}
-    return tuple(member for member in group.members if member in found & trusted)
+    found = {PublicKey(author): int(time) for author, named, time in rows if len(_voters(yes, named)) >= least}
+    return {member: found[member] for member in group.members if member in found and member in trusted}
 
 
 def payouts(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Payout]:
@@ -142,6 +180,10 @@ def _voters(yes: dict[bytes, PublicKey], named: bytes) -> set[PublicKey]:
     votes = [named[at : at + HASH_BYTES] for at in range(0, len(named), HASH_BYTES)]
     voters = {yes[vote] for vote in votes if vote in yes}
     return voters if len(voters) == len(votes) else set()
+
+
+def _text(row: tuple[bytes, bytes, bytes, str, str, int]) -> Text:
+    return Text(BlockHash(row[0]), BlockHash(row[1]), PublicKey(row[2]), row[3], row[4], row[5])
 
 
 def _payment(row: tuple[bytes, bytes, bytes, str, str, bytes, bytes, int, int, int]) -> Payment:

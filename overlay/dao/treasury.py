@@ -21,10 +21,11 @@ from overlay.dao.bitcoin.transaction import parse, parse_txid
 from overlay.dao.charters import Charter, charters
 from overlay.dao.chronicle import Mined
 from overlay.dao.custody import BadRecovery, Share
-from overlay.dao.governance import record_decision, tally
+from overlay.dao.governance import record_decision
 from overlay.dao.proposals import Payment, payout_of, payouts
 from overlay.dao.roast import Fault, Run, TooFew
 from overlay.dao.signer import Signer, script_of
+from overlay.dao.tallies import tally
 from overlay.dao.turns import Turns
 from overlay.network.network import Network
 from overlay.trustchain.ledger import Ledger, SigningRefused, Transaction
@@ -89,13 +90,13 @@ class Treasury:
         return await self._pay_first(group, unpaid, account, share)
 
     async def _count(self, group: Charter) -> list[Payment]:
-        """Record what we count as approved; the proposals that are decided and not settled as paid."""
+        """Record what we count as approved; the payments that are decided, due, and not settled as paid."""
         me, decided = self._ledger.identity.public_key, []
         for asked, stands in self._agenda.of(group):
-            if me not in stands.deciders and stands.count("yes") >= stands.needed:
+            if me not in stands.deciders and stands.passing:
                 await self._ledger.transact(lambda tx, asked=asked: record_decision(tx, group, asked))  # type: ignore[misc]
                 stands = tally(self._ledger.db, group, asked, self._ledger.clock.now())
-            if stands.final:
+            if stands.final and isinstance(asked, Payment) and self._ledger.clock.now() >= stands.due:
                 decided.append(asked)
         return decided
 

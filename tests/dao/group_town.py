@@ -25,7 +25,7 @@ from overlay.dao.custody import Share
 from overlay.dao.governance import Tally, tally
 from overlay.dao.groups import GroupsView
 from overlay.dao.keygen import KeyGeneration
-from overlay.dao.proposals import Payment, payment
+from overlay.dao.proposals import Payment, Proposal, payment, proposal
 from overlay.dao.signer import Signer, script_of
 from overlay.dao.treasury import PaymentFailed, Signed, Treasury
 from overlay.economy.members import MembersView
@@ -132,8 +132,13 @@ class Member:
         assert found is not None
         return found
 
-    def tally(self, proposal: BlockHash) -> Tally:
-        asked = self.payment(proposal)
+    def proposal(self, id_: bytes) -> Proposal:
+        found = proposal(self.ledger.db, id_)
+        assert found is not None
+        return found
+
+    def tally(self, id_: bytes) -> Tally:
+        asked = self.proposal(id_)
         return tally(self.ledger.db, self.group(asked.group), asked, self.clock.now())
 
     async def account(self, group: BlockHash) -> Account:
@@ -144,12 +149,12 @@ class Member:
         """Sign anything at all, as a member with a program of its own would."""
         return await self.ledger.append(statement)
 
-    async def vote(self, proposal: BlockHash, choice: str = "yes") -> BlockHash:
+    async def vote(self, proposal: bytes, choice: str = "yes") -> BlockHash:
         return (await self.ledger.transact(lambda tx: governance.cast_vote(tx, proposal, choice, ""))).hash
 
-    async def count(self, proposal: BlockHash) -> bool:
+    async def count(self, id_: bytes) -> bool:
         """Record the decision, if there is one to record."""
-        asked = self.payment(proposal)
+        asked = self.proposal(id_)
         group = self.group(asked.group)
         return await self.ledger.transact(lambda tx: governance.record_decision(tx, group, asked))
 
@@ -211,12 +216,16 @@ class GroupTown:
         first, keys = self.all[0], tuple(member.key for member in self.all)
         said = FoundGroup("bridge group", "rebuild it", keys, approvals, threshold)
         self.id = (await first.ledger.transact(lambda tx: governance.found_group(tx, said))).hash
+        await self.sign_charter()
+        return first.group(self.id)
+
+    async def sign_charter(self) -> None:
+        """All members sign, and hear of each other."""
         await self.tell()
         for member in self.all:
             key = custody.host_key(member.identity, self.id)
             await member.ledger.transact(lambda tx, key=key: governance.sign_charter(tx, self.id, key))  # type: ignore[misc]
         await self.tell()
-        return first.group(self.id)
 
     async def generate(self) -> None:
         founder = self.all[0]
@@ -264,7 +273,7 @@ class GroupTown:
         said = ProposePayment(**(fields | changes))
         return (await proposer.ledger.transact(lambda tx: governance.propose_payment(tx, said))).hash
 
-    async def vote(self, proposal: BlockHash, **choices: str) -> None:
+    async def vote(self, proposal: bytes, **choices: str) -> None:
         """All hear of a proposal, members vote, and all hear of that."""
         await self.tell()
         for role, choice in choices.items():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from overlay.dao.charters import charters, host_keys, share_holders, threshold_key
 from overlay.dao.governance import tally
 from overlay.dao.groups import GroupsView
-from overlay.dao.proposals import ballots, deciders, payments, payouts
+from overlay.dao.proposals import ballots, deciders, payments, payouts, texts
 from overlay.keys import Identity
 from overlay.trustchain import blocks
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
@@ -24,6 +24,7 @@ from overlay.trustchain.statements import (
     FoundGroup,
     HoldShare,
     ProposePayment,
+    ProposeText,
     RecordPayout,
     SignCharter,
     encode,
@@ -32,7 +33,8 @@ from tests.town import HandClock, SeededRandomness
 
 NOW = 1_800_000_000_000
 TABLES = [
-    f"group_{name}" for name in ("charter", "member", "signature", "share", "payment", "vote", "decision", "payout")
+    f"group_{name}"
+    for name in ("charter", "member", "signature", "share", "payment", "text", "vote", "decision", "payout")
 ]
 FARMER, BAKER, MECHANIC, STRANGER = (Identity.from_seed(bytes([seed]) * 64) for seed in range(1, 5))
 MEMBERS = (FARMER, BAKER, MECHANIC)
@@ -106,6 +108,8 @@ def everything(pen: Pen) -> BlockHash:
         pen.write(member, HoldShare(group, bytes([2]) + bytes([9]) * 32, bytes(32)))
     proposal = propose(pen, group)
     propose(pen, group, STRANGER)
+    words = pen.write(BAKER, ProposeText(group, "open on Sundays", "from May on", NOW + 500))
+    pen.write(BAKER, CastVote(words, "yes", ""))
     yes = [pen.write(member, CastVote(proposal, "yes", "")) for member in (FARMER, BAKER, STRANGER)]
     pen.write(MECHANIC, CastVote(proposal, "no", "too dear"))
     pen.write(FARMER, Decide(proposal, True, tuple(yes[:2])))
@@ -120,7 +124,7 @@ def seen(db: sqlite3.Connection) -> list[object]:
     rows: list[object] = [sorted(db.execute(f"SELECT * FROM {table}").fetchall()) for table in TABLES]
     for group in charters(db):
         rows += [host_keys(db, group), share_holders(db, group), threshold_key(db, group)]
-        for asked in payments(db, group):
+        for asked in (*payments(db, group), *texts(db, group)):
             rows += [tally(db, group, asked, NOW), payouts(db, group, asked.id)]
     return rows
 
@@ -176,7 +180,7 @@ async def test_strangers_neither_propose_nor_vote_nor_decide_nor_record(pen: Pen
     (charter,) = charters(db)
     assert [each.id for each in payments(db, charter)] == [ours]
     assert [each.voter for each in ballots(db, charter, ours)] == [FARMER.public_key]
-    assert deciders(db, charter, ours) == ()
+    assert deciders(db, charter, ours, 2) == {}
     assert payouts(db, charter, ours) == []
     assert theirs != ours
 
@@ -209,7 +213,7 @@ async def test_a_right_decision_counts_only_from_members_who_signed_one_history(
     pen.write(BAKER, Decide(proposal, False, votes))
     pen.write(MECHANIC, CastVote(proposal, "no", ""), at=1)
     db = await ledgers.holding(pen.written)
-    assert deciders(db, charters(db)[0], proposal) == (FARMER.public_key,)
+    assert tuple(deciders(db, charters(db)[0], proposal, 2)) == (FARMER.public_key,)
 
 
 @pytest.mark.parametrize("wrong", ["no vote", "another proposal", "one voter twice", "too few", "unknown"])
@@ -228,7 +232,7 @@ async def test_a_decision_that_names_wrong_votes_counts_for_nothing(pen: Pen, le
     for member in MEMBERS:
         pen.write(member, Decide(proposal, True, named))
     db = await ledgers.holding(pen.written)
-    assert deciders(db, charters(db)[0], proposal) == ()
+    assert deciders(db, charters(db)[0], proposal, 2) == {}
 
 
 async def test_less_than_the_threshold_cannot_revive_a_proposal_after_its_deadline(pen: Pen, ledgers: Shelf) -> None:
