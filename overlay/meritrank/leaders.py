@@ -26,8 +26,10 @@ class Leaders:
         """
         self._update(walks)
         best: list[tuple[float, bytes, int, float]] = []
+        # Divided here as everywhere, and after the share: what is equal as a score must be equal as a place.
+        total = walks.count
         waiting = [(-int(self._tree[1]), 1)]
-        while waiting[0][0] < 0 and number > 0 and (len(best) < number or waiting[0][0] <= best[-1][0]):
+        while waiting[0][0] < 0 and number > 0 and (len(best) < number or waiting[0][0] / total <= best[-1][0]):
             count, place = heapq.heappop(waiting)
             if place < self._width:
                 for child in (2 * place, 2 * place + 1):
@@ -36,7 +38,7 @@ class Leaders:
             heapq.heappush(waiting, (0, place))
             share, key = kept(place - self._width)
             if share:
-                best.append((count * share, key, place - self._width, share))
+                best.append((count * share / total, key, place - self._width, share))
                 best.sort()
                 del best[number:]
         return [(node, share) for _, _, node, share in best]

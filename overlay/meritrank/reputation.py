@@ -46,13 +46,13 @@ class Reputation(Viewer):
         """The score of every node number of the graph; 0 for the viewer itself, who is not ranked."""
         self.refresh()
         values = np.zeros(len(self.graph) + 1)
-        values[: len(self._walks.hits)] = self._walks.hits[: len(values)] / self.count
+        values[: len(self._walks.hits)] = self._walks.hits[: len(values)]
         values[self._ego] = 0.0
         if beta := self._beta(beta):
             if self._dominated is None:
                 self._dominated = np.flatnonzero(dominated(self._walks, self._ego))
             values[self._dominated] *= 1 - beta
-        return values
+        return values / self.count
 
     def scores(self, beta: float | None = None) -> dict[bytes, float]:
         """All members with a score above zero, without the viewer."""

@@ -50,7 +50,7 @@ def score_of(hits: int, walks: int, kept: float = 1.0) -> Score:
     low, high = wilson(hits, walks)
     low = 0.0 if hits == 0 else low
     high = 1.0 if hits == walks else high
-    return Score(hits / walks * kept, low * kept, high * (kept if hits >= SURE_VISITS else 1.0))
+    return Score(hits * kept / walks, low * kept, high * (kept if hits >= SURE_VISITS else 1.0))
 
 
 def rank_of(value: float, values: Floats | Longs) -> Rank:

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from overlay.meritrank import Decay, FeedbackGraph, InvalidDecay, Rank, Reputation, ReputationError, Score
@@ -141,6 +141,7 @@ def test_equal_scores_share_a_place() -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@example(3824, 6, 0.3)  # 10 visits at 0.7 are as good as 7 visits
 @given(st.integers(0, 10_000), st.integers(0, 12), st.sampled_from([0.0, 0.3, 1.0]))
 def test_the_best_are_those_of_a_full_sort_through_edits(seed: int, number: int, beta: float) -> None:
     random = np.random.Generator(np.random.PCG64(seed))
