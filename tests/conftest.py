@@ -1,4 +1,4 @@
-"""On a continuous-integration machine property tests try the same examples each time; elsewhere they look for new ones."""
+"""In continuous integration property tests try the same examples each time; elsewhere they look for new ones."""
 
 import os
 
