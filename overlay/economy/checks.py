@@ -9,15 +9,7 @@ from overlay.economy.facts import Leg as FoldedLeg
 from overlay.economy.facts import inputs_of, legs_of
 from overlay.economy.holdings import issuer_of
 from overlay.economy.making import is_whole
-from overlay.economy.standing import (
-    Standing,
-    has_expired,
-    holding_standing,
-    is_bound,
-    is_complete,
-    is_free,
-    standing,
-)
+from overlay.economy.standing import Standing, is_complete, look_at, standing
 from overlay.keys import PublicKey, short
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
@@ -28,7 +20,6 @@ from overlay.trustchain.statements import (
     OfferSwap,
     Part,
     ProposeExchange,
-    Source,
     decode_part,
 )
 
@@ -82,7 +73,7 @@ def check_terms(tx: Transaction, proposal: BlockHash, parts: Sequence[Part]) -> 
     for leg in legs:
         if not is_whole(tx.db, leg.place):
             raise Refused(f"{short(leg.giver)} would give what it is not known to hold")
-        if has_expired(tx.db, leg.voucher, tx.now):
+        if leg.has_expired(tx.now):
             raise Refused("this proposal gives a promise that has expired")
     return legs
 
@@ -92,11 +83,10 @@ def check_given(tx: Transaction, legs: Sequence[FoldedLeg], giver: PublicKey, *,
     for leg in legs:
         must_be_final = leg.issuer == tx.identity.public_key or not allow_provisional
         for source in inputs_of(tx.db, leg):
-            place = _place(tx, source)
-            came = holding_standing(tx.db, place)
-            if came not in (Standing.FINAL, Standing.PROVISIONAL) or not is_free(tx.db, place):
+            look = look_at(tx.db, source, tx.now)
+            if look is None or not look.is_there:
                 raise Refused(f"{short(giver)} would give what it has already spent")
-            if came is not Standing.FINAL and must_be_final:
+            if look.came is not Standing.FINAL and must_be_final:
                 raise Refused("what is given is not final yet: its issuer has still to confirm it")
 
 
@@ -106,15 +96,10 @@ def check_own(tx: Transaction, legs: Sequence[FoldedLeg], offer: bytes | None) -
     for leg in legs:
         must_be_final = leg.issuer == tx.identity.public_key
         for source in inputs_of(tx.db, leg):
-            place = _place(tx, source)
-            came = holding_standing(tx.db, place)
-            if came not in (Standing.FINAL, Standing.PROVISIONAL) or not is_free(tx.db, place):
+            look = look_at(tx.db, source, tx.now, but)
+            if look is None or not look.is_there:
                 raise Refused("this proposal names a holding that is no longer yours")
-            if came is not Standing.FINAL and must_be_final:
+            if look.came is not Standing.FINAL and must_be_final:
                 raise Refused("what you would give is not final yet: another issuer has still to confirm it")
-            if is_bound(tx.db, place, tx.now, but=but):
+            if look.bound:
                 raise Refused("what you would give is bound by another open proposal; cancel that first")
-
-
-def _place(tx: Transaction, source: Source) -> tuple[int, int]:
-    return blocks.block_id(tx.db, source.block), source.index

@@ -67,7 +67,11 @@ def _fold_mint(db: sqlite3.Connection, block: HalfBlock, mint: Mint) -> None:
     media = (mint.media.infohash, mint.media.sha256, mint.media.size) if mint.media else (None, None, None)
     said = (mint.promise, mint.unit, mint.quantity, mint.terms, mint.expires)
     row = (number, block.hash, issuer, block.public_key, *said, *media)
-    db.execute("INSERT INTO voucher_mint VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", row)
+    db.execute(
+        "INSERT INTO voucher_mint (block, id, agent, issuer, promise, unit, quantity, terms, expires, infohash, sha256,"
+        " size) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        row,
+    )
     making.make_holding(db, number, 0, number, issuer, mint.quantity)
 
 
@@ -91,29 +95,31 @@ def _fold_proposal(db: sqlite3.Connection, block: HalfBlock, said: ProposeExchan
             min(block.timestamp, MAX_TIMESTAMP),
         ),
     )
-    for (agreement,) in db.execute("SELECT block FROM voucher_agreement WHERE proposal = ?", (number,)).fetchall():
+    waiting = db.execute("SELECT block FROM voucher_agreement WHERE proposal = ?", (number,)).fetchall()
+    for (agreement,) in waiting:
         _count_agreement(db, number, agreement)
 
 
 def _fold_agreement(db: sqlite3.Connection, block: HalfBlock, said: AgreeExchange) -> None:
     proposal, agreement = blocks.block_id(db, said.proposal), blocks.block_id(db, block.hash)
     db.execute("INSERT INTO voucher_agreement VALUES (?,?)", (proposal, agreement))
-    if db.execute("SELECT 1 FROM voucher_proposal WHERE block = ?", (proposal,)).fetchone():
-        _count_agreement(db, proposal, agreement)
+    _count_agreement(db, proposal, agreement)
 
 
 def _count_agreement(db: sqlite3.Connection, proposal: int, agreement: int) -> None:
     """The half counts if it is by the very member to whom the exchange was proposed, and links to its place."""
     row = db.execute(
-        "SELECT h.sequence, p.agreed, p.agreement FROM voucher_proposal p JOIN half h ON h.id = ?"
-        " WHERE p.block = ? AND NOT p.is_offer AND h.agent = p.counterparty AND h.link_agent = p.proposer"
-        " AND h.link_sequence = p.sequence",
+        "SELECT h.sequence, p.agreed, p.agreement, NOT p.is_offer AND h.agent = p.counterparty"
+        " AND h.link_agent = p.proposer AND h.link_sequence = p.sequence"
+        " FROM voucher_proposal p JOIN half h ON h.id = ? WHERE p.block = ?",
         (agreement, proposal),
     ).fetchone()
     if row is None:
+        return  # until the proposal is known
+    sequence, known, other, fits = row
+    if not fits:
         db.execute("DELETE FROM voucher_agreement WHERE proposal = ? AND block = ?", (proposal, agreement))
         return
-    sequence, known, other = row
     if known is None or _is_before(db, (sequence, agreement), (known, other)):
         query = "UPDATE voucher_proposal SET agreed = ?, agreement = ? WHERE block = ?"
         db.execute(query, (sequence, agreement, proposal))
@@ -146,28 +152,26 @@ def _fold_witness(db: sqlite3.Connection, block: HalfBlock, said: Witness) -> No
 
 
 def _fold_leg(db: sqlite3.Connection, proposal: int, position: int, leg: Leg) -> None:
-    parties = db.execute("SELECT proposer, counterparty FROM voucher_proposal WHERE block = ?", (proposal,)).fetchone()
-    if parties is None:
+    query = "SELECT proposer, counterparty, agreed FROM voucher_proposal WHERE block = ?"
+    row = db.execute(query, (proposal,)).fetchone()
+    if row is None:
         return  # in a block that proposes nothing to anybody
+    *parties, agreed = row
     giver, receiver = parties if leg.from_proposer else reversed(parties)
-    row = (proposal, position, giver, receiver, blocks.block_id(db, leg.voucher), leg.quantity, leg.change, leg.parts)
+    voucher = blocks.block_id(db, leg.voucher)
     db.execute(
         "INSERT INTO voucher_leg (proposal, position, giver, receiver, voucher, quantity, change, parts)"
         " VALUES (?,?,?,?,?,?,?,?)",
-        row,
+        (proposal, position, giver, receiver, voucher, leg.quantity, leg.change, leg.parts),
     )
-    db.executemany(
-        "INSERT INTO voucher_issuer VALUES (?,?,?,?)",
-        [(proposal, position, blocks.agent_id(db, each.key), each.parts) for each in leg.others],
-    )
-    db.executemany(
-        "INSERT INTO voucher_input VALUES (?,?,?,?,?,?)",
-        [
-            (proposal, position, blocks.block_id(db, source.block), source.index, giver, leg.from_proposer)
-            for source in leg.inputs
-        ],
-    )
-    making.make_outputs(db, [(proposal, position)])
+    for each in leg.others:
+        row = (proposal, position, blocks.agent_id(db, each.key), each.parts)
+        db.execute("INSERT INTO voucher_issuer VALUES (?,?,?,?)", row)
+    for source in leg.inputs:
+        row = (proposal, position, blocks.block_id(db, source.block), source.index, giver, leg.from_proposer)
+        db.execute("INSERT INTO voucher_input VALUES (?,?,?,?,?,?)", row)
+    if agreed is not None:
+        making.make_outputs(db, [(proposal, position)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ def legs_of(db: sqlite3.Connection, proposal: int) -> list[Place]:
 
 def make_holding(db: sqlite3.Connection, source: int, index: int, voucher: int, holder: int, quantity: int) -> None:
     """Put a new holding into the holder's hands, and go on with the legs that waited for it."""
-    make_outputs(db, _put(db, source, index, voucher, holder, quantity))
+    _put(db, source, index, voucher, holder, quantity)
+    make_outputs(db, _waiting(db, source, index, index))
 
 
 def make_outputs(db: sqlite3.Connection, legs: list[Place]) -> None:
@@ -40,24 +41,26 @@ def _make(db: sqlite3.Connection, leg: Place) -> list[Place]:
     db.execute("UPDATE voucher_input SET stage = 2 WHERE proposal = ? AND position = ?", leg)
     weighing.weigh(db, leg)
     proposal, position = leg
-    due = []
     if receiver != issuer:  # a voucher that reaches its issuer is redeemed
-        due += _put(db, proposal, 2 * position, voucher, receiver, quantity)
+        _put(db, proposal, 2 * position, voucher, receiver, quantity)
     if change:
-        due += _put(db, proposal, 2 * position + 1, voucher, giver, change)
-    return due
+        _put(db, proposal, 2 * position + 1, voucher, giver, change)
+    return _waiting(db, proposal, 2 * position, 2 * position + 1)
 
 
-def _put(db: sqlite3.Connection, source: int, index: int, voucher: int, holder: int, quantity: int) -> list[Place]:
-    """Insert one holding; returns the legs of its holder that name it and were not whole before."""
+def _put(db: sqlite3.Connection, source: int, index: int, voucher: int, holder: int, quantity: int) -> None:
     db.execute(
         "INSERT INTO voucher_holding (source, idx, voucher, holder, quantity) VALUES (?,?,?,?,?)",
         (source, index, voucher, holder, quantity),
     )
     db.execute("INSERT OR IGNORE INTO voucher_held VALUES (?,?)", (holder, voucher))
+
+
+def _waiting(db: sqlite3.Connection, source: int, first: int, last: int) -> list[Place]:
+    """The legs that name one of these holdings as an input and were not whole before."""
     return db.execute(
-        "SELECT proposal, position FROM voucher_input WHERE source = ? AND idx = ? AND stage < 2 AND giver = ?",
-        (source, index, holder),
+        "SELECT DISTINCT proposal, position FROM voucher_input WHERE source = ? AND idx BETWEEN ? AND ? AND stage < 2",
+        (source, first, last),
     ).fetchall()
 
 

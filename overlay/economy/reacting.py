@@ -7,7 +7,7 @@ from overlay.economy import witnessing
 from overlay.economy.answering import agree, cancel
 from overlay.economy.checks import open_body
 from overlay.economy.errors import Refused
-from overlay.economy.standing import Standing, is_complete, standing
+from overlay.economy.standing import Standing, is_complete, standing, standing_of
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.ledger import Changes, Transaction, meaning
@@ -41,12 +41,15 @@ def touched(changes: Changes) -> set[BlockHash]:
 
 def react(tx: Transaction, proposals: Iterable[BlockHash]) -> None:
     """What a node does by itself when it learns of these exchanges; repeating it changes nothing."""
-    known = [(number, proposal) for proposal in sorted(set(proposals)) if (number := blocks.find_id(tx.db, proposal))]
-    for _, proposal in known:
-        block = blocks.by_hash(tx.db, proposal)
-        if block is not None and block.link_public_key == tx.identity.public_key:
-            _answer(tx, block)
-    witnessing.give_words(tx, _following(tx.db, [number for number, _ in known]))
+    numbers = [number for proposal in sorted(set(proposals)) if (number := blocks.find_id(tx.db, proposal))]
+    me, query = (
+        blocks.agent_id(tx.db, tx.identity.public_key),
+        "SELECT counterparty, agreed FROM voucher_proposal WHERE block = ?",
+    )
+    for number in numbers:
+        if tx.db.execute(query, (number,)).fetchone() == (me, None):
+            _answer(tx, number)
+    witnessing.give_words(tx, _following(tx.db, numbers))
 
 
 def unfinished(db: sqlite3.Connection, now: int = 0) -> set[BlockHash]:
@@ -74,9 +77,10 @@ def _following(db: sqlite3.Connection, proposals: list[int]) -> list[int]:
     return list(found)
 
 
-def _answer(tx: Transaction, block: HalfBlock) -> None:
+def _answer(tx: Transaction, number: int) -> None:
     """Decline what a proven cheat proposes; agree to what takes up an own offer exactly as it was made."""
-    if standing(tx.db, block.hash, tx.now) is not Standing.OPEN:
+    block = blocks.by_id(tx.db, number)
+    if block is None or standing_of(tx.db, number, tx.now) is not Standing.OPEN:
         return
     if blocks.has_forked(tx.db, block.public_key):
         cancel(tx, block.hash, "your key has signed two histories: this is proven")

@@ -10,6 +10,8 @@ computed anew whenever one of those facts arrives, whatever the order:
     leg.beaten            the issuer accepted another made leg with one of the same inputs before this one
     input.stage           3 the leg is made, accepted by the voucher's issuer and refused by nobody; 2 it is made;
                           else 1 where the giver itself proposed the leg, 0 where another names it
+    mint.redeemed         sum of what legs moved to the issuer that all have accepted and that are not beaten, in
+                          decimal digits: where an issuer lies, it can exceed SQLite's 63 bits
     holding.live          no made leg that all issuers have accepted consumes it
 """
 
@@ -17,7 +19,7 @@ FACTS = """
 CREATE TABLE IF NOT EXISTS voucher_mint (
     block INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, agent INTEGER NOT NULL, issuer BLOB NOT NULL,
     promise TEXT NOT NULL, unit TEXT NOT NULL, quantity INTEGER NOT NULL, terms TEXT NOT NULL,
-    expires INTEGER NOT NULL, infohash BLOB, sha256 BLOB, size INTEGER);
+    expires INTEGER NOT NULL, infohash BLOB, sha256 BLOB, size INTEGER, redeemed TEXT NOT NULL DEFAULT '0');
 CREATE TABLE IF NOT EXISTS voucher_proposal (
     block INTEGER PRIMARY KEY, proposer INTEGER NOT NULL, counterparty INTEGER NOT NULL, sequence INTEGER NOT NULL,
     valid_until INTEGER NOT NULL, weight INTEGER NOT NULL, offer INTEGER, is_offer INTEGER NOT NULL,
@@ -41,8 +43,6 @@ CREATE TABLE IF NOT EXISTS voucher_leg (
     made INTEGER NOT NULL DEFAULT 0, own INTEGER, word INTEGER NOT NULL DEFAULT 0, beaten INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (proposal, position)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS voucher_leg_waiting ON voucher_leg (proposal) WHERE made = 1 AND word = 0;
-CREATE INDEX IF NOT EXISTS voucher_leg_settled ON voucher_leg (voucher, receiver, quantity)
-    WHERE word = 1 AND beaten = 0;
 CREATE TABLE IF NOT EXISTS voucher_issuer (
     proposal INTEGER NOT NULL, position INTEGER NOT NULL, issuer INTEGER NOT NULL, parts INTEGER NOT NULL,
     PRIMARY KEY (proposal, position, issuer)) WITHOUT ROWID;

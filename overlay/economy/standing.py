@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from overlay.economy.facts import Leg, Place, Word, legs_of, word_on
 from overlay.economy.holdings import Holding
@@ -17,6 +18,7 @@ from overlay.economy.weighing import REFUSED
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
+from overlay.trustchain.statements import Source
 
 # Exchanges that have no word of their issuer yet, looked through behind one that has none either: at 20 us each they
 # take 20 ms. What has a longer history without the issuer counts as unproven until the issuer is in reach.
@@ -43,12 +45,13 @@ def standing(db: sqlite3.Connection, proposal: bytes, now: int) -> Standing:
 
 def standing_of(db: sqlite3.Connection, proposal: int, now: int) -> Standing:
     """`standing` by the small number of the proposal."""
-    row = db.execute("SELECT agreed, valid_until FROM voucher_proposal WHERE block = ?", (proposal,)).fetchone()
+    query = "SELECT agreed, valid_until, is_offer FROM voucher_proposal WHERE block = ?"
+    row = db.execute(query, (proposal,)).fetchone()
     if row is None:
         return Standing.UNPROVEN
-    agreed, valid_until = row
+    agreed, valid_until, is_offer = row
     if agreed is None:
-        exchange = taken_up_by(db, proposal)
+        exchange = taken_up_by(db, proposal) if is_offer else None
         return _unanswered(db, proposal, valid_until, now) if exchange is None else standing_of(db, exchange, now)
     if _was_declined_first(db, proposal):
         return Standing.CANCELLED
@@ -160,23 +163,76 @@ class HoldingStanding:
     pending: bool
 
 
+# A holding that lives, with its source's hash; whether it came of something final, and whether a leg that counts names
+# it: then it takes a closer look.
+_HELD = (
+    "SELECT h.source, h.idx, s.hash, h.quantity, l.proposal IS NULL OR (l.word = 1 AND NOT l.beaten),"
+    " EXISTS (SELECT 1 FROM voucher_input i WHERE i.source = h.source AND i.idx = h.idx AND"
+    " (i.stage >= 2 OR (i.stage = 1 AND i.giver = h.holder))), m.id, m.expires"
+    " FROM voucher_holding h JOIN half s ON s.id = h.source JOIN voucher_mint m ON m.block = h.voucher"
+    " LEFT JOIN voucher_leg l ON l.proposal = h.source AND l.position = h.idx / 2"
+    " WHERE h.live = 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A closer look at a holding that is not finally spent: where it came from, given on, bound by its holder."""
+
+    came: Standing
+    given: bool
+    bound: bool
+
+    @property
+    def is_there(self) -> bool:
+        return self.came in (Standing.FINAL, Standing.PROVISIONAL) and not self.given
+
+
+def _look(db: sqlite3.Connection, row: tuple[Any, ...], now: int, but: frozenset[int] = frozenset()) -> Look:
+    source, index, _, _, is_final, is_named, *_ = row
+    came = Standing.FINAL if is_final else leg_standing(db, (source, index // 2))
+    if not is_named:
+        return Look(came, given=False, bound=False)
+    return Look(came, not _is_kept(db, (source, index)), is_bound(db, (source, index), now, but=but))
+
+
+def look_at(db: sqlite3.Connection, source: Source, now: int, but: frozenset[int] = frozenset()) -> Look | None:
+    """What is to be known of a holding before it changes hands; None when it is unknown or finally spent. Open
+    proposals in `but` (their small numbers) bind nothing."""
+    place = (blocks.find_id(db, source.block), source.index)
+    row = db.execute(f"{_HELD} AND h.source = ? AND h.idx = ?", place).fetchone()
+    return _look(db, row, now, but) if row else None
+
+
 def current_holdings(
     db: sqlite3.Connection, holder: PublicKey, now: int, voucher: bytes | None = None
 ) -> list[HoldingStanding]:
     """What a member holds at `now` (of one voucher, or all): not spent, not refused, not expired."""
-    rows = db.execute(
-        "SELECT h.source, h.idx, s.hash, m.id, h.quantity FROM voucher_holding h JOIN half s ON s.id = h.source"
-        " JOIN voucher_mint m ON m.block = h.voucher WHERE h.holder = (SELECT id FROM agent WHERE key = ?1)"
-        " AND h.live = 1 AND (?2 IS NULL OR m.id = ?2) AND (m.expires = 0 OR m.expires > ?3) ORDER BY s.hash, h.idx",
-        (holder, voucher, now),
-    ).fetchall()
+    query = f"{_HELD} AND h.holder = ?1 AND (?2 IS NULL OR m.id = ?2) ORDER BY s.hash, h.idx"
     found = []
-    for source, index, block, of, quantity in rows:
-        came = holding_standing(db, (source, index))
-        if came in (Standing.FINAL, Standing.PROVISIONAL) and _is_kept(db, (source, index)):
-            held = Holding(BlockHash(block), index, BlockHash(of), holder, quantity)
-            found.append(HoldingStanding(held, came, is_bound(db, (source, index), now)))
+    for row in db.execute(query, (blocks.agent_of(db, holder), voucher)).fetchall():
+        look = _look(db, row, now)
+        if look.is_there and _is_in_force(row, now):
+            found.append(HoldingStanding(_holding(row, holder), look.came, look.bound))
     return found
+
+
+def free_holdings(db: sqlite3.Connection, holder: PublicKey, voucher: bytes, now: int) -> Iterator[Holding]:
+    """What a member can give of a voucher at `now`, the largest first: neither spent nor bound, not expired."""
+    query = f"{_HELD} AND h.holder = ? AND h.voucher = ? ORDER BY h.quantity DESC, h.source DESC, h.idx DESC"
+    for row in db.execute(query, (blocks.agent_of(db, holder), blocks.find_id(db, voucher))):
+        look = _look(db, row, now)
+        if look.is_there and not look.bound and _is_in_force(row, now):
+            yield _holding(row, holder)
+
+
+def _holding(row: tuple[Any, ...], holder: PublicKey) -> Holding:
+    return Holding(BlockHash(row[2]), row[1], BlockHash(row[6]), holder, row[3])
+
+
+def _is_in_force(row: tuple[Any, ...], now: int) -> bool:
+    expires = row[7]
+    return bool(expires == 0 or expires > now)
 
 
 def holding_standing(db: sqlite3.Connection, holding: Place) -> Standing:
@@ -187,39 +243,10 @@ def holding_standing(db: sqlite3.Connection, holding: Place) -> Standing:
     return leg_standing(db, leg)
 
 
-def free_holdings(db: sqlite3.Connection, holder: PublicKey, voucher: bytes, now: int) -> Iterator[Holding]:
-    """What a member can give of a voucher at `now`, the largest first: neither spent nor bound, not expired."""
-    if has_expired(db, voucher, now):
-        return
-    rows = db.execute(
-        "SELECT source, idx, quantity FROM voucher_holding WHERE holder = (SELECT id FROM agent WHERE key = ?)"
-        " AND voucher = ? AND live = 1 ORDER BY quantity DESC, source DESC, idx DESC",
-        (holder, blocks.find_id(db, voucher)),
-    )
-    for source, index, quantity in rows:
-        came = holding_standing(db, (source, index))
-        if came not in (Standing.FINAL, Standing.PROVISIONAL) or is_bound(db, (source, index), now):
-            continue
-        if _is_kept(db, (source, index)):
-            yield Holding(blocks.hash_of(db, source), index, BlockHash(voucher), holder, quantity)
-
-
-def is_free(db: sqlite3.Connection, holding: Place) -> bool:
-    """Whether a holding is known and not spent, as far as anybody can tell now."""
-    query = "SELECT 1 FROM voucher_holding WHERE source = ? AND idx = ? AND live = 1"
-    return db.execute(query, holding).fetchone() is not None and _is_kept(db, holding)
-
-
 def _is_kept(db: sqlite3.Connection, holding: Place) -> bool:
     """Whether a holding that is not finally spent has not been given provisionally either."""
     query = "SELECT proposal, position FROM voucher_input WHERE source = ? AND idx = ? AND stage BETWEEN 2 AND 3"
     return all(leg_standing(db, leg) is Standing.REFUSED for leg in db.execute(query, holding).fetchall())
-
-
-def has_expired(db: sqlite3.Connection, voucher: bytes, now: int) -> bool:
-    """Whether a promise is over at `now`; what is not known to exist has not expired."""
-    query = "SELECT 1 FROM voucher_mint WHERE id = ? AND expires BETWEEN 1 AND ?"
-    return db.execute(query, (voucher, now)).fetchone() is not None
 
 
 def is_bound(db: sqlite3.Connection, holding: Place, now: int, *, but: frozenset[int] = frozenset()) -> bool:

@@ -17,17 +17,15 @@ class Supply:
         return self.minted - self.redeemed - self.expired
 
 
-# Sums in halves: SQLite's sum() fails beyond 63 bits, and a lying issuer could accept more than that many times over.
-_LOW_BITS = 26
-
-
 def supply(db: sqlite3.Connection, voucher: bytes, now: int) -> Supply:
     """Supply of a known voucher at `now`; exact at its issuer, who is a party to every redemption."""
-    minted, expires, high, low = db.execute(
-        "SELECT m.quantity, m.expires, coalesce(sum(l.quantity >> ?1), 0), coalesce(sum(l.quantity & ?2), 0)"
-        " FROM voucher_mint m LEFT JOIN voucher_leg l"
-        " ON l.voucher = m.block AND l.receiver = m.agent AND l.word = 1 AND l.beaten = 0 WHERE m.id = ?3",
-        (_LOW_BITS, (1 << _LOW_BITS) - 1, voucher),
-    ).fetchone()
-    redeemed = (high << _LOW_BITS) + low
+    query = "SELECT quantity, expires, redeemed FROM voucher_mint WHERE id = ?"
+    minted, expires, digits = db.execute(query, (voucher,)).fetchone()
+    redeemed = int(digits)
     return Supply(minted, redeemed, minted - redeemed if expires and expires <= now else 0)
+
+
+def count_redeemed(db: sqlite3.Connection, mint: int, quantity: int) -> None:
+    """Add to what came back of a voucher, or take off (negative), when a redemption is settled or is so no longer."""
+    (digits,) = db.execute("SELECT redeemed FROM voucher_mint WHERE block = ?", (mint,)).fetchone()
+    db.execute("UPDATE voucher_mint SET redeemed = ? WHERE block = ?", (str(int(digits) + quantity), mint))

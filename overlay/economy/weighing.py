@@ -13,6 +13,7 @@ holding. The refusal alone, should its author also have accepted, does not undo 
 import sqlite3
 from dataclasses import dataclass
 
+from overlay.economy.supply import count_redeemed
 from overlay.trustchain import blocks
 
 Place = tuple[int, int]
@@ -80,8 +81,8 @@ def weigh_all(db: sqlite3.Connection, proposal: int) -> None:
 
 def weigh(db: sqlite3.Connection, leg: Place) -> None:
     """Bring the derived columns of a made leg, of its inputs and of its rivals up to date."""
-    issuer, parts, was_own, was_word, counterparty, agreed, has_others = db.execute(
-        "SELECT m.agent, l.parts, l.own, l.word, p.counterparty, p.agreed,"
+    issuer, parts, was_own, was_word, redeems, counterparty, agreed, has_others = db.execute(
+        "SELECT m.agent, l.parts, l.own, l.word, l.receiver = m.agent, p.counterparty, p.agreed,"
         " EXISTS (SELECT 1 FROM voucher_issuer o WHERE o.proposal = l.proposal AND o.position = l.position)"
         " FROM voucher_leg l JOIN voucher_mint m ON m.block = l.voucher JOIN voucher_proposal p ON p.block = l.proposal"
         " WHERE l.proposal = ? AND l.position = ?",
@@ -92,13 +93,32 @@ def weigh(db: sqlite3.Connection, leg: Place) -> None:
     place, word = own.said[0][0] if own.first else None, _verdict(own, others)
     rivals = rivals_of(db, leg)
     if (place, word) != (was_own, was_word):
-        db.execute("UPDATE voucher_leg SET own = ?, word = ? WHERE proposal = ? AND position = ?", (place, word, *leg))
+        _change(db, leg, "own = ?, word = ?", (place, word), redeems)
     if _stands(place, word) or _stands(was_own, was_word):
-        _refresh_inputs(db, leg, stands=_stands(place, word))
+        stage = 3 if _stands(place, word) else 2
+        db.execute("UPDATE voucher_input SET stage = ? WHERE proposal = ? AND position = ?", (stage, *leg))
         for rival in rivals:
             _compare(db, rival)
+    if ACCEPTED in (word, was_word):
+        _refresh_inputs(db, leg, word, rivals)
     if rivals:
         _compare(db, leg)
+
+
+def _change(db: sqlite3.Connection, leg: Place, columns: str, values: tuple[int | None, ...], redeems: bool) -> None:
+    """Set derived columns of a leg, and count it where that makes or unmakes a settled redemption."""
+    before = redeems and _is_settled(db, leg)
+    db.execute(f"UPDATE voucher_leg SET {columns} WHERE proposal = ? AND position = ?", (*values, *leg))  # noqa: S608
+    after = redeems and _is_settled(db, leg)
+    if before != after:
+        query = "SELECT voucher, quantity FROM voucher_leg WHERE proposal = ? AND position = ?"
+        mint, quantity = db.execute(query, leg).fetchone()
+        count_redeemed(db, mint, quantity if after else -quantity)
+
+
+def _is_settled(db: sqlite3.Connection, leg: Place) -> bool:
+    query = "SELECT word = 1 AND NOT beaten FROM voucher_leg WHERE proposal = ? AND position = ?"
+    return bool(db.execute(query, leg).fetchone()[0])
 
 
 def _stands(place: int | None, word: int) -> bool:
@@ -114,16 +134,21 @@ def _verdict(own: Words, others: list[Words]) -> int:
     return ACCEPTED if own.first and all_accepted else NO_WORD
 
 
-def _refresh_inputs(db: sqlite3.Connection, leg: Place, *, stands: bool) -> None:
+def _refresh_inputs(db: sqlite3.Connection, leg: Place, word: int, rivals: list[Place]) -> None:
     """A holding lives until a leg that consumes it has been accepted by all."""
-    db.execute("UPDATE voucher_input SET stage = ? WHERE proposal = ? AND position = ?", (3 if stands else 2, *leg))
-    db.execute(
-        "UPDATE voucher_holding AS h SET live = NOT EXISTS (SELECT 1 FROM voucher_input i JOIN voucher_leg l"
-        " USING (proposal, position) WHERE i.source = h.source AND i.idx = h.idx AND i.stage = 3 AND l.word = 1)"
-        " FROM voucher_input AS mine WHERE mine.proposal = ? AND mine.position = ?"
-        " AND h.source = mine.source AND h.idx = mine.idx",
-        leg,
-    )
+    inputs = db.execute("SELECT source, idx FROM voucher_input WHERE proposal = ? AND position = ?", leg).fetchall()
+    for source, index in inputs:
+        spent = word == ACCEPTED or (bool(rivals) and _is_spent(db, source, index))
+        db.execute("UPDATE voucher_holding SET live = ? WHERE source = ? AND idx = ?", (not spent, source, index))
+
+
+def _is_spent(db: sqlite3.Connection, source: int, index: int) -> bool:
+    row = db.execute(
+        "SELECT 1 FROM voucher_input i JOIN voucher_leg l USING (proposal, position)"
+        " WHERE i.source = ? AND i.idx = ? AND i.stage = 3 AND l.word = 1",
+        (source, index),
+    ).fetchone()
+    return row is not None
 
 
 def rivals_of(db: sqlite3.Connection, leg: Place, *, least: int = 2) -> list[Place]:
@@ -138,14 +163,18 @@ def rivals_of(db: sqlite3.Connection, leg: Place, *, least: int = 2) -> list[Pla
 
 def _compare(db: sqlite3.Connection, leg: Place) -> None:
     """Whether a rival that stands was accepted before this leg."""
-    query = "SELECT own, beaten FROM voucher_leg WHERE proposal = ? AND position = ?"
-    own, was_beaten = db.execute(query, leg).fetchone()
+    own, was_beaten, redeems = db.execute(
+        "SELECT own, beaten, receiver = (SELECT agent FROM voucher_mint WHERE block = voucher) FROM voucher_leg"
+        " WHERE proposal = ? AND position = ?",
+        leg,
+    ).fetchone()
     beaten = False
     for rival in rivals_of(db, leg, least=3):
-        other, _ = db.execute(query, rival).fetchone()
+        query = "SELECT own FROM voucher_leg WHERE proposal = ? AND position = ?"
+        (other,) = db.execute(query, rival).fetchone()
         beaten = beaten or own is None or _is_before(db, (other, *rival), (own, *leg))
     if beaten != bool(was_beaten):
-        db.execute("UPDATE voucher_leg SET beaten = ? WHERE proposal = ? AND position = ?", (beaten, *leg))
+        _change(db, leg, "beaten = ?", (beaten,), redeems)
 
 
 def _is_before(db: sqlite3.Connection, one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:

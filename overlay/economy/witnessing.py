@@ -9,9 +9,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from overlay.economy import provenance, weighing
-from overlay.economy.facts import Leg, inputs_of, leg_at, legs_of, other_issuers, word_on
-from overlay.economy.making import is_whole
-from overlay.economy.standing import Standing, has_expired, holding_standing, is_cancelled
+from overlay.economy.facts import Leg, leg_at, legs_of, other_issuers, word_on
+from overlay.economy.standing import Standing, holding_standing, is_cancelled
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
@@ -43,17 +42,13 @@ def give_words(tx: Transaction, proposals: list[int]) -> None:
 def _give_words(tx: Transaction, proposal: int) -> bool | None:
     """True when a word was given, False when one may be due later, None when nothing is to be said here."""
     me = tx.identity.public_key
-    query = (
-        "SELECT DISTINCT parts FROM voucher_leg JOIN voucher_mint ON block = voucher WHERE proposal = ? AND agent = ?"
-    )
-    masks = tx.db.execute(query, (proposal, blocks.agent_id(tx.db, me))).fetchall()
-    agreed = _agreed(tx.db, proposal) if masks else None
+    agreed = _agreed(tx.db, proposal)
     if agreed is None or agreed.counterparty == me:
         return None
     legs, gave = [leg for leg in legs_of(tx.db, agreed.proposal) if leg.issuer == me], list[bool]()
-    for (parts,) in sorted(masks):
+    for parts in sorted({leg.parts for leg in legs}):
         mine = [leg for leg in legs if leg.parts == parts]
-        if word_on(tx.db, mine[0]) is not None:
+        if mine[0].own is not None or word_on(tx.db, mine[0]) is not None:
             continue
         verdict = _verdict(tx, agreed, mine, parts)
         gave.append(verdict is not None)
@@ -64,28 +59,39 @@ def _give_words(tx: Transaction, proposal: int) -> bool | None:
 
 def _verdict(tx: Transaction, agreed: _Agreed, legs: list[Leg], parts: int) -> bool | None:
     """Whether to accept our legs of an exchange; None when there is nothing to say, or not yet."""
-    if all(_word(tx.db, leg) == weighing.REFUSED for leg in legs):
+    if all(leg.word == weighing.REFUSED for leg in legs):
         return None
     if tx.now > agreed.valid_until or is_cancelled(tx.db, agreed.number):
         return False
-    if any(has_expired(tx.db, leg.voucher, tx.now) for leg in legs):
+    if any(leg.has_expired(tx.now) for leg in legs):
         return False
-    if parts != sum(1 << leg.position for leg in legs) or not all(is_whole(tx.db, leg.place) for leg in legs):
+    if parts != sum(1 << leg.position for leg in legs) or not all(leg.made for leg in legs):
         return None
     return _is_first(tx, legs, agreed)
 
 
 def _is_first(tx: Transaction, legs: list[Leg], agreed: _Agreed) -> bool | None:
     """Whether our legs spend what is final, and before anything else; None as long as others have to speak first."""
-    sources = [(blocks.block_id(tx.db, each.block), each.index) for leg in legs for each in inputs_of(tx.db, leg)]
-    came = {holding_standing(tx.db, source) for source in sources}
-    if Standing.REFUSED in came or len(set(sources)) < len(sources):
+    sources = [source for leg in legs for source in _sources(tx.db, leg)]
+    came = {Standing.FINAL if is_final else holding_standing(tx.db, source) for source, is_final in sources}
+    if Standing.REFUSED in came or len({source for source, _ in sources}) < len(sources):
         return False
     if came != {Standing.FINAL}:
         return None
     if any(weighing.rivals_of(tx.db, leg.place, least=3) for leg in legs):
         return False
     return True if _is_my_turn(tx, legs[0], agreed) else None
+
+
+def _sources(db: sqlite3.Connection, leg: Leg) -> list[tuple[tuple[int, int], bool]]:
+    """The holdings that a leg consumes, and whether what each came from is plainly final."""
+    rows = db.execute(
+        "SELECT i.source, i.idx, s.proposal IS NULL OR (s.word = 1 AND NOT s.beaten) FROM voucher_input i"
+        " LEFT JOIN voucher_leg s ON s.proposal = i.source AND s.position = i.idx / 2"
+        " WHERE i.proposal = ? AND i.position = ?",
+        leg.place,
+    )
+    return [((source, index), bool(is_final)) for source, index, is_final in rows.fetchall()]
 
 
 def _is_my_turn(tx: Transaction, leg: Leg, agreed: _Agreed) -> bool:
@@ -137,11 +143,6 @@ def _agreed(db: sqlite3.Connection, proposal: int) -> _Agreed | None:
         (proposal,),
     ).fetchone()
     return _Agreed(row[0], row[1], proposal, row[2], row[3], row[4]) if row else None
-
-
-def _word(db: sqlite3.Connection, leg: Leg) -> int:
-    query = "SELECT word FROM voucher_leg WHERE proposal = ? AND position = ?"
-    return int(db.execute(query, leg.place).fetchone()[0])
 
 
 def _stands(db: sqlite3.Connection, leg: tuple[int, int]) -> bool:

@@ -54,6 +54,8 @@ class HalfBlock:
     # Computed once each; not `init`, so that a changed copy (dataclasses.replace) never inherits them.
     _packed: list[bytes] = field(default_factory=list, init=False, compare=False, repr=False)
     _hash: list[BlockHash] = field(default_factory=list, init=False, compare=False, repr=False)
+    # What the transaction was found to say, kept by whoever decoded it (`ledger.meaning`).
+    said: list[object] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def pack(self, *, signature: bool = True) -> bytes:
         """The wire bytes; with `signature=False` the preimage that is signed."""
@@ -102,7 +104,10 @@ class HalfBlock:
         """A copy with the signature of `identity`, whose key must be this block's."""
         if identity.public_key != self.public_key:
             raise ValueError("a half-block is signed by the key that it names")
-        return replace(self, signature=identity.sign(self.pack(signature=False)))
+        message = self.pack(signature=False)
+        signed = replace(self, signature=identity.sign(message))
+        signed._packed.append(message[:_SIGNED_FROM] + signed.signature + message[_SIGNED_FROM + SIGNATURE_BYTES :])
+        return signed
 
     def has_valid_signature(self) -> bool:
         return verify(self.public_key, self.pack(signature=False), self.signature)
@@ -118,17 +123,10 @@ def unpack(raw: bytes) -> HalfBlock:
     if len(raw) - offset != _TIMESTAMP.size:
         raise MalformedBlock(f"{len(raw) - offset} bytes follow the transaction where the timestamp has 8")
     (timestamp,) = _TIMESTAMP.unpack_from(raw, offset)
-    block = HalfBlock(
-        public_key=_key(key, "public key"),
-        sequence_number=sequence,
-        link_public_key=ANYONE if link_key == ANYONE else _key(link_key, "link key"),
-        link_sequence_number=link_sequence,
-        previous_hash=BlockHash(previous),
-        type=kind,
-        transaction=transaction,
-        timestamp=timestamp,
-        signature=signature,
-    )
+    _check_key(key, "public key")
+    if link_key != ANYONE:
+        _check_key(link_key, "link key")
+    block = HalfBlock(key, sequence, link_key, link_sequence, previous, kind, transaction, timestamp, signature)
     block._packed.append(bytes(raw))
     return block
 
@@ -143,8 +141,8 @@ def _counted(raw: bytes, offset: int, limit: int, name: str) -> tuple[bytes, int
     return raw[start : start + length], start + length
 
 
-def _key(raw: bytes, name: str) -> PublicKey:
+def _check_key(raw: bytes, name: str) -> None:
     try:
-        return parse_public_key(raw)
+        parse_public_key(raw)
     except InvalidKey as error:
         raise MalformedBlock(f"the {name} is not a member key: {error}") from error

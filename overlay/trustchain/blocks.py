@@ -8,18 +8,21 @@ blocks with the same 8 bytes (2^32 tries) makes one lookup a little slower.
 
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash, HalfBlock, unpack
 from overlay.trustchain.commitment import ROOT_BYTES, Disclosure
 from overlay.trustchain.connection import memories
 
+# Of each agent's chain: how far it is known without a gap, and the highest number known at all.
 # `tail` is a block's wire form from its previous hash on; what stands before it, the other columns say. The views
 # `block` and `fork` show rows as whole blocks, for reading.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS agent (
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, contiguous INTEGER NOT NULL DEFAULT 0);
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, contiguous INTEGER NOT NULL DEFAULT 0,
+    highest INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS half (
     id INTEGER PRIMARY KEY, hash BLOB NOT NULL, agent INTEGER, sequence INTEGER, link_agent INTEGER,
     link_sequence INTEGER, tail BLOB);
@@ -43,14 +46,22 @@ CREATE VIEW IF NOT EXISTS fork AS
     AS second FROM forked f;
 """
 
+# Of the tables here. The tables of views need none: they are folded anew when they differ.
+VERSION = 1
+
 _PLACE = struct.Struct(">I")
 _TAIL_FROM = 2 * (74 + 4)
 # In a tail: previous hash and signature, then the length of the type in 4 bytes.
 _TYPE_LENGTH_FROM = 32 + 64
 
-_RAW = (
-    "SELECT half_raw(author.key, h.sequence, link.key, h.link_sequence, h.tail)"
-    " FROM half h JOIN agent author ON author.id = h.agent JOIN agent link ON link.id = h.link_agent"
+# What a row's block is read from, in a query where `h` is the half, `author` and `link` are its agents.
+COLUMNS = "author.key, h.sequence, link.key, h.link_sequence, h.tail"
+_HALF = " ".join(
+    (
+        "SELECT",
+        COLUMNS,
+        "FROM half h JOIN agent author ON author.id = h.agent JOIN agent link ON link.id = h.link_agent",
+    )
 )
 
 
@@ -60,14 +71,29 @@ def prepare(db: sqlite3.Connection) -> None:
     db.create_function("half_type", 1, _type, deterministic=True)
 
 
+def check_version(db: sqlite3.Connection) -> None:
+    """Mark a new file with the version of these tables; raises sqlite3.DatabaseError for a file with other ones."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == 0 and not db.execute("SELECT 1 FROM half LIMIT 1").fetchone():
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    elif version != VERSION:
+        raise sqlite3.DatabaseError(f"it was written by another version of this program ({version}, not {VERSION})")
+
+
 def agent_id(db: sqlite3.Connection, key: bytes) -> int:
     """The small number that stands for a key in this file; made when new."""
+    found = agent_of(db, key)
+    return found or memories(db)[0].keep(key, _new(db.execute("INSERT INTO agent (key) VALUES (?)", (key,))))
+
+
+def agent_of(db: sqlite3.Connection, key: bytes) -> int:
+    """The small number of a key; 0, which is nobody's, when it is not known."""
     known, _ = memories(db)
     found = known.get(key)
     if found is not None:
         return found
     row = db.execute("SELECT id FROM agent WHERE key = ?", (key,)).fetchone()
-    return known.keep(key, row[0] if row else _new(db.execute("INSERT INTO agent (key) VALUES (?)", (key,))))
+    return known.keep(key, row[0]) if row else 0
 
 
 def _new(inserted: sqlite3.Cursor) -> int:
@@ -109,49 +135,46 @@ def hash_of(db: sqlite3.Connection, block: int) -> BlockHash:
 def insert(db: sqlite3.Connection, block: HalfBlock) -> HalfBlock | bool:
     """Store one valid block. False when it was known; the other block, when that proves for the first time that its
     author signed two at this place; True otherwise."""
-    number, mentioned = find_id(db, block.hash), False
-    if number is not None:
-        (stored,) = db.execute("SELECT agent FROM half WHERE id = ?", (number,)).fetchone()
-        if stored is not None:
-            return False
-        mentioned = True
     agent, link = agent_id(db, block.public_key), agent_id(db, block.link_public_key)
     columns = (agent, block.sequence_number, link, block.link_sequence_number, block.pack()[_TAIL_FROM:])
-    if mentioned:
-        db.execute(
-            "UPDATE half SET agent = ?, sequence = ?, link_agent = ?, link_sequence = ?, tail = ? WHERE id = ?",
-            (*columns, number),
-        )
-    else:
+    number = find_id(db, block.hash)
+    if number is None:
         inserted = db.execute(
             "INSERT INTO half (hash, agent, sequence, link_agent, link_sequence, tail) VALUES (?,?,?,?,?,?)",
             (block.hash, *columns),
         )
         number = memories(db)[1].keep(block.hash, _new(inserted))
-    beside = db.execute(
-        "SELECT sequence, id FROM half WHERE agent = ?1 AND sequence BETWEEN ?2 AND ?2 + 1 AND id <> ?3",
-        (agent, block.sequence_number, number),
-    ).fetchall()
-    _grow(db, agent, block.sequence_number, any(sequence > block.sequence_number for sequence, _ in beside))
-    rivals = [rival for sequence, rival in beside if sequence == block.sequence_number]
-    return (_prove(db, agent, block.sequence_number, rivals[0]) if rivals else None) or True
+    elif not db.execute(
+        "UPDATE half SET agent = ?, sequence = ?, link_agent = ?, link_sequence = ?, tail = ?"
+        " WHERE id = ? AND agent IS NULL",
+        (*columns, number),
+    ).rowcount:
+        return False
+    return _place(db, agent, block.sequence_number, number) or True
 
 
-def _prove(db: sqlite3.Connection, agent: int, sequence: int, rival: int) -> HalfBlock | None:
-    """Keep, for ever, that a key signed two blocks at one place; the other block, unless that was known."""
+def _place(db: sqlite3.Connection, agent: int, sequence: int, number: int) -> HalfBlock | None:
+    """Keep how far the chain is known; the other block at this place, if that proves a fork for the first time."""
+    query = "UPDATE agent SET contiguous = ?1, highest = ?1 WHERE id = ?2 AND contiguous = ?1 - 1 AND highest = ?1 - 1"
+    if db.execute(query, (sequence, agent)).rowcount:
+        return None  # the next block of a chain without gaps
+    db.execute("UPDATE agent SET highest = max(highest, ?) WHERE id = ?", (sequence, agent))
+    _grow(db, agent)
+    rival = db.execute(
+        "SELECT id FROM half WHERE agent = ? AND sequence = ? AND id <> ? LIMIT 1", (agent, sequence, number)
+    ).fetchone()
+    if rival is None:
+        return None
     kept = db.execute("INSERT OR IGNORE INTO forked (agent, sequence) VALUES (?,?)", (agent, sequence)).rowcount
-    return by_id(db, rival) if kept else None
+    return by_id(db, rival[0]) if kept else None
 
 
-def _grow(db: sqlite3.Connection, agent: int, sequence: int, has_next: bool) -> None:
-    """Keep how far the chain is known without a gap."""
-    update = "UPDATE agent SET contiguous = ? WHERE id = ? AND contiguous = ?"
-    if not db.execute(update, (sequence, agent, sequence - 1)).rowcount or not has_next:
-        return
-    last = sequence
+def _grow(db: sqlite3.Connection, agent: int) -> None:
+    (last,) = before = db.execute("SELECT contiguous FROM agent WHERE id = ?", (agent,)).fetchone()
     while db.execute("SELECT 1 FROM half WHERE agent = ? AND sequence = ?", (agent, last + 1)).fetchone():
         last += 1
-    db.execute(update, (last, agent, sequence))
+    if last > before[0]:
+        db.execute("UPDATE agent SET contiguous = ? WHERE id = ?", (last, agent))
 
 
 def contains(db: sqlite3.Connection, block: bytes) -> bool:
@@ -162,48 +185,48 @@ def contains(db: sqlite3.Connection, block: bytes) -> bool:
 
 
 def by_hash(db: sqlite3.Connection, block: bytes) -> HalfBlock | None:
-    row = db.execute(f"{_RAW} WHERE substr(h.hash, 1, 8) = substr(?1, 1, 8) AND h.hash = ?1", (block,)).fetchone()
-    return unpack(row[0]) if row else None
+    row = db.execute(f"{_HALF} WHERE substr(h.hash, 1, 8) = substr(?1, 1, 8) AND h.hash = ?1", (block,)).fetchone()
+    return read(row) if row else None
 
 
 def by_id(db: sqlite3.Connection, block: int) -> HalfBlock | None:
     """The block with a small number; None where it is only mentioned."""
-    row = db.execute(f"{_RAW} WHERE h.id = ?", (block,)).fetchone()
-    return unpack(row[0]) if row else None
+    row = db.execute(f"{_HALF} WHERE h.id = ?", (block,)).fetchone()
+    return read(row) if row else None
 
 
 def at(db: sqlite3.Connection, key: PublicKey, sequence: int) -> list[HalfBlock]:
     """The blocks at one place of a chain, in the order of their hashes: one for the honest, more after a fork."""
-    rows = db.execute(f"{_RAW} WHERE author.key = ? AND h.sequence = ? ORDER BY h.hash", (key, sequence))
-    return [unpack(raw) for (raw,) in rows]
+    rows = db.execute(f"{_HALF} WHERE author.key = ? AND h.sequence = ? ORDER BY h.hash", (key, sequence))
+    return [read(row) for row in rows]
 
 
 def linked_to(db: sqlite3.Connection, block: HalfBlock) -> list[HalfBlock]:
     """The agreement halves that name this block's place, in the order of their hashes."""
     rows = db.execute(
-        f"{_RAW} WHERE link.key = ? AND h.link_sequence = ? AND h.link_sequence > 0 ORDER BY h.hash",
+        f"{_HALF} WHERE link.key = ? AND h.link_sequence = ? AND h.link_sequence > 0 ORDER BY h.hash",
         (block.public_key, block.sequence_number),
     )
-    return [unpack(raw) for (raw,) in rows]
+    return [read(row) for row in rows]
 
 
 def head(db: sqlite3.Connection, key: PublicKey) -> tuple[int, BlockHash] | None:
-    """The highest sequence number stored of a chain and its block's hash; None for an empty chain."""
-    row = db.execute(
-        "SELECT sequence, hash FROM half WHERE agent = (SELECT id FROM agent WHERE key = ?)"
-        " ORDER BY sequence DESC, hash LIMIT 1",
-        (key,),
-    ).fetchone()
-    return (int(row[0]), BlockHash(row[1])) if row else None
+    """The highest sequence number stored of a chain and its block's hash (the lowest); None for an empty chain."""
+    rows = db.execute(
+        "SELECT h.sequence, h.hash FROM agent a JOIN half h ON h.agent = a.id AND h.sequence = a.highest"
+        " WHERE a.id = ?",
+        (agent_of(db, key),),
+    ).fetchall()
+    return min(((int(sequence), BlockHash(hash_)) for sequence, hash_ in rows), default=None)
 
 
 def chain(db: sqlite3.Connection, key: PublicKey, first: int, last: int, limit: int) -> list[HalfBlock]:
     """At most `limit` blocks of a chain with sequence numbers first..last, in order."""
     rows = db.execute(
-        f"{_RAW} WHERE author.key = ? AND h.sequence BETWEEN ? AND ? ORDER BY h.sequence, h.hash LIMIT ?",
+        f"{_HALF} WHERE author.key = ? AND h.sequence BETWEEN ? AND ? ORDER BY h.sequence, h.hash LIMIT ?",
         (key, first, last, limit),
     )
-    return [unpack(raw) for (raw,) in rows]
+    return [read(row) for row in rows]
 
 
 def first_gap(db: sqlite3.Connection, key: PublicKey) -> int:
@@ -220,8 +243,8 @@ def count(db: sqlite3.Connection) -> int:
 
 def everything(db: sqlite3.Connection) -> Iterator[HalfBlock]:
     """All blocks, in the order in which they were stored or first mentioned."""
-    for (raw,) in db.execute(f"{_RAW} ORDER BY h.id"):
-        yield unpack(raw)
+    for row in db.execute(f"{_HALF} ORDER BY h.id"):
+        yield read(row)
 
 
 def insert_part(db: sqlite3.Connection, disclosure: Disclosure) -> bool:
@@ -236,9 +259,14 @@ def insert_part(db: sqlite3.Connection, disclosure: Disclosure) -> bool:
 
 def parts(db: sqlite3.Connection, block: bytes) -> list[Disclosure]:
     """The parts of a block's body that this node knows, in order."""
-    rows = db.execute(
-        "SELECT position, count, salt, content, path FROM part WHERE block = ? ORDER BY position", (find_id(db, block),)
-    )
+    number = find_id(db, block)
+    return [] if number is None else parts_of(db, number, block)
+
+
+def parts_of(db: sqlite3.Connection, number: int, block: bytes) -> list[Disclosure]:
+    """The same, of a block whose small number is known, too."""
+    query = "SELECT position, count, salt, content, path FROM part WHERE block = ? ORDER BY position"
+    rows = db.execute(query, (number,))
     return [Disclosure(block, at, count, salt, content, _steps(path)) for at, count, salt, content, path in rows]
 
 
@@ -250,8 +278,13 @@ def forks(db: sqlite3.Connection) -> list[tuple[HalfBlock, HalfBlock]]:
 
 
 def has_forked(db: sqlite3.Connection, key: PublicKey) -> bool:
-    row = db.execute("SELECT 1 FROM forked WHERE agent = (SELECT id FROM agent WHERE key = ?) LIMIT 1", (key,))
+    row = db.execute("SELECT 1 FROM forked WHERE agent = ? LIMIT 1", (agent_of(db, key),))
     return row.fetchone() is not None
+
+
+def read(columns: Sequence[Any]) -> HalfBlock:
+    """The block of a row of COLUMNS."""
+    return unpack(_raw(*columns))
 
 
 def _raw(key: bytes, sequence: int, link_key: bytes, link_sequence: int, tail: bytes) -> bytes:

@@ -5,10 +5,11 @@ has read cannot change before the block that follows from it is stored.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from overlay.clock import Clock, Randomness
 from overlay.keys import Identity, PublicKey
@@ -25,7 +26,7 @@ from overlay.trustchain.commitment import BadDisclosure, Body, Disclosure
 from overlay.trustchain.statements import Anything, MalformedStatement, OfferSwap, ProposeExchange, decode, encode
 from overlay.trustchain.store import Store, Synchronous
 from overlay.trustchain.validation import Invalid, check
-from overlay.trustchain.view import View, drop_tables
+from overlay.trustchain.view import SCHEMA, View, is_current, make_tables
 
 T = TypeVar("T")
 
@@ -158,8 +159,8 @@ class Ledger:
         self.identity, self.clock, self.random, self.views = identity, clock, random, tuple(views)
         self.listeners: list[Callable[[Changes], None]] = []
         self.signing_refusal: str | None = None
-        schema = (blocks.SCHEMA, outbox.SCHEMA, *(view.schema for view in self.views), *tables)
-        self._store = Store(path, schema, synchronous, blocks.prepare)
+        schema = (blocks.SCHEMA, outbox.SCHEMA, SCHEMA, *tables)
+        self._store = Store(path, schema, synchronous, blocks.prepare, self._fold_what_is_new)
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -201,18 +202,32 @@ class Ledger:
 
     async def rebuild(self) -> None:
         """Drop what the views have folded and fold everything again."""
+        await self._store.write(lambda db: self._refold(db, self.views))
 
-        def job(db: sqlite3.Connection) -> None:
-            for view in self.views:
-                drop_tables(db, view)
-                for statement in filter(str.strip, view.schema.split(";")):
-                    db.execute(statement)  # not executescript, which would commit half-way
-            for block in blocks.everything(db):
-                self.fold_block(db, block)
-                for part in blocks.parts(db, block.hash):
-                    self.fold_part(db, block, part)
+    def _fold_what_is_new(self, db: sqlite3.Connection) -> None:
+        blocks.check_version(db)
+        self._refold(db, [view for view in self.views if not is_current(db, view)])
 
-        await self._store.write(job)
+    def _refold(self, db: sqlite3.Connection, views: Sequence[View]) -> None:
+        for view in views:
+            make_tables(db, view)
+        for block in blocks.everything(db) if views else ():
+            self.fold_block(db, block, views)
+            for part in blocks.parts(db, block.hash):
+                self.fold_part(db, block, part, views)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """`db`, for as long as this lasts without what is committed meanwhile: what is read fits together. Nothing may
+        be awaited inside, and writing is impossible."""
+        if self.db.in_transaction:
+            yield self.db
+            return
+        self.db.execute("BEGIN")
+        try:
+            yield self.db
+        finally:
+            self.db.execute("ROLLBACK")
 
     def _tell(self, done: tuple[object, Changes]) -> None:
         _, changes = done
@@ -225,14 +240,16 @@ class Ledger:
         if self.signing_refusal is not None:
             raise SigningRefused(self.signing_refusal)
 
-    def fold_block(self, db: sqlite3.Connection, block: HalfBlock) -> None:
+    def fold_block(self, db: sqlite3.Connection, block: HalfBlock, views: Sequence[View] | None = None) -> None:
         statement = meaning(block)
         if statement is not None:
-            for view in self.views:
+            for view in self.views if views is None else views:
                 view.fold_block(db, block, statement)
 
-    def fold_part(self, db: sqlite3.Connection, block: HalfBlock, part: Disclosure) -> None:
-        for view in self.views:
+    def fold_part(
+        self, db: sqlite3.Connection, block: HalfBlock, part: Disclosure, views: Sequence[View] | None = None
+    ) -> None:
+        for view in self.views if views is None else views:
             view.fold_part(db, block, part)
 
     def block(self, block: bytes) -> HalfBlock | None:
@@ -244,10 +261,12 @@ class Ledger:
 
 def meaning(block: HalfBlock) -> Anything | None:
     """What a block of ours says; None where it is foreign or malformed: stored, but in force for nothing."""
-    try:
-        return decode(block.type, block.transaction)
-    except MalformedStatement:
-        return None
+    if not block.said:
+        try:
+            block.said.append(decode(block.type, block.transaction))
+        except MalformedStatement:
+            block.said.append(None)
+    return cast(Anything | None, block.said[0])
 
 
 def _commitment(block: HalfBlock) -> bytes | None:

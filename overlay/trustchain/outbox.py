@@ -21,6 +21,12 @@ CREATE TABLE IF NOT EXISTS outbox (
 
 ALL_PARTS = (1 << 32) - 1
 
+_FROM = (
+    "FROM outbox o JOIN half h ON h.id = o.block LEFT JOIN agent author ON author.id = h.agent"
+    " LEFT JOIN agent link ON link.id = h.link_agent WHERE o.receiver = ? ORDER BY o.block LIMIT ?"
+)
+_OWED = " ".join(("SELECT o.block, h.hash, o.parts,", blocks.COLUMNS, _FROM))
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -48,21 +54,18 @@ def receivers(db: sqlite3.Connection) -> list[PublicKey]:
 
 def parcel(db: sqlite3.Connection, receiver: PublicKey, limit: int) -> Parcel | None:
     """The next at most `limit` blocks owed to `receiver`, with their disclosed parts; None when nothing is."""
-    rows = db.execute(
-        "SELECT block, parts FROM outbox WHERE receiver = (SELECT id FROM agent WHERE key = ?) ORDER BY block LIMIT ?",
-        (receiver, limit),
-    ).fetchall()
+    rows = db.execute(_OWED, (blocks.agent_of(db, receiver), limit)).fetchall()
     if not rows:
         return None
-    found = [(blocks.by_id(db, block), blocks.hash_of(db, block), mask) for block, mask in rows]
-    disclosures = [
-        part for _, block, mask in found if mask for part in blocks.parts(db, block) if mask >> part.index & 1
-    ]
     return Parcel(
-        tuple(block for block, _, _ in found if block),
-        tuple(disclosures),
-        tuple((block, mask) for _, block, mask in found),
+        tuple(blocks.read(columns) for _, _, _, *columns in rows if columns[0] is not None),
+        tuple(part for number, hash_, mask, *_ in rows if mask for part in _chosen(db, number, hash_, mask)),
+        tuple((BlockHash(hash_), mask) for _, hash_, mask, *_ in rows),
     )
+
+
+def _chosen(db: sqlite3.Connection, number: int, block: bytes, mask: int) -> list[Disclosure]:
+    return [part for part in blocks.parts_of(db, number, block) if mask >> part.index & 1]
 
 
 def confirm(db: sqlite3.Connection, receiver: PublicKey, parcel_: Parcel) -> None:

@@ -60,13 +60,9 @@ class _Job(Generic[T]):
             self.error = error
         db.execute("RELEASE job")
 
-    def settle(self, failure: StorageError | None) -> None:
-        """Called on the writer's thread: the outcome crosses to the caller's loop, which may have ended meanwhile."""
-        with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._resolve, failure or self.error)
-
-    def _resolve(self, error: BaseException | None) -> None:
-        """What is on disk is told even when its caller has gone away."""
+    def resolve(self, failure: StorageError | None) -> None:
+        """Called on the caller's loop. What is on disk is told even when its caller has gone away."""
+        error = failure or self.error
         if error is None:
             if not self.future.cancelled():
                 self.future.set_result(self.result)  # type: ignore[arg-type]
@@ -85,13 +81,18 @@ class Store:
         schema: Iterable[str],
         synchronous: Synchronous = "FULL",
         prepare: Prepare = lambda _: None,
+        opened: Prepare = lambda _: None,
     ) -> None:
-        """Open or create; `prepare` is called with each new connection. Raises StorageError when that fails."""
+        """Open or create; `prepare` is called with each new connection, `opened` once with the writer's, in a
+        transaction, before anything else is done. Raises StorageError when that fails."""
         self.path = path
         try:
             self._writer_db = _connect(path, synchronous, prepare)
             for statements in schema:
                 self._writer_db.executescript(statements)
+            self._writer_db.execute("BEGIN IMMEDIATE")
+            opened(self._writer_db)
+            self._writer_db.execute("COMMIT")
             self.db = _connect(path, synchronous, prepare)
             self.db.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
@@ -149,8 +150,14 @@ class Store:
             self._writer_db.forget()
             with contextlib.suppress(sqlite3.Error):  # the transaction may be gone already
                 self._writer_db.execute("ROLLBACK")
-        for job in batch:
-            job.settle(failure)
+        for loop in {job.loop for job in batch}:
+            with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
+                loop.call_soon_threadsafe(_resolve, [job for job in batch if job.loop is loop], failure)
+
+
+def _resolve(batch: list[_Job[object]], failure: StorageError | None) -> None:
+    for job in batch:
+        job.resolve(failure)
 
 
 def _connect(path: Path, synchronous: Synchronous, prepare: Prepare) -> Connection:

@@ -2,7 +2,8 @@
 
 A fold sees each block and each part exactly once, in any order, inside the transaction that stores it. It may only
 add facts whose truth does not depend on what arrived before; what needs an order takes it from a chain, at query
-time. Tables of a view can be dropped and folded anew with the same result.
+time. Tables of a view can be dropped and folded anew with the same result; that is done when a newer version of the
+program has other tables.
 """
 
 import sqlite3
@@ -26,11 +27,24 @@ class View(Protocol):
         """Add what a disclosed part of `block` says; its commitment has been checked."""
 
 
-def drop_tables(db: sqlite3.Connection, view: View) -> None:
-    """Forget what was folded; the caller creates the schema anew."""
+# Which text each view's tables were made by: another text means that they are dropped and folded anew.
+SCHEMA = "CREATE TABLE IF NOT EXISTS folded (view TEXT PRIMARY KEY, schema TEXT NOT NULL) WITHOUT ROWID;"
+
+
+def is_current(db: sqlite3.Connection, view: View) -> bool:
+    """Whether a view's tables are there, made by the text that it has now."""
+    row = db.execute("SELECT schema FROM folded WHERE view = ?", (view.name,)).fetchone()
+    return row is not None and row[0] == view.schema
+
+
+def make_tables(db: sqlite3.Connection, view: View) -> None:
+    """Forget what was folded, if anything, and make the view's tables, empty; inside the caller's transaction."""
     rows = db.execute(
         "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') AND name LIKE ? ESCAPE '\\'",
         (f"{view.name}\\_%",),
     )
     for kind, name in rows.fetchall():
         db.execute(f'DROP {kind} "{name}"')
+    for statement in filter(str.strip, view.schema.split(";")):
+        db.execute(statement)  # not executescript, which would commit half-way
+    db.execute("INSERT OR REPLACE INTO folded VALUES (?,?)", (view.name, view.schema))

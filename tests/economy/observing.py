@@ -20,8 +20,8 @@ from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Ledger
 from tests.town import HandClock, SeededRandomness
 
-AGENTS = {"agent", "proposer", "counterparty", "author", "giver", "receiver", "holder", "issuer"}
-BLOCKS = {"block", "proposal", "agreement", "offer", "voucher", "source"}
+AGENTS = {"agent", "proposer", "counterparty", "author", "giver", "receiver", "holder", "issuer", "link_author"}
+BLOCKS = {"block", "proposal", "agreement", "offer", "voucher", "source", "half"}
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ async def look_on(folder: Path, mischief: Mischief, history: History) -> None:
             await ledger.rebuild()
             assert list(ledger.db.iterdump()) == raw
             check_holdings(ledger.db)
+            check_supply(ledger.db)
         finally:
             ledger.close()
     for facts, told in seen[1:]:
@@ -58,6 +59,17 @@ def check_holdings(db: sqlite3.Connection) -> None:
             "SELECT proposal, position FROM voucher_input WHERE source = ? AND idx = ? AND stage >= 2", (source, index)
         ).fetchall()
         assert [leg_standing(db, leg) for leg in spends].count(Standing.FINAL) <= 1
+
+
+def check_supply(db: sqlite3.Connection) -> None:
+    """What is counted as redeemed is what final legs brought back to the issuer."""
+    for mint, voucher, issuer in db.execute("SELECT block, id, agent FROM voucher_mint").fetchall():
+        legs = db.execute(
+            "SELECT proposal, position, quantity FROM voucher_leg WHERE voucher = ? AND receiver = ? AND made",
+            (mint, issuer),
+        ).fetchall()
+        final = sum(quantity for *leg, quantity in legs if leg_standing(db, (leg[0], leg[1])) is Standing.FINAL)
+        assert supply(db, voucher, 0).redeemed == final
 
 
 def check_the_baker(mischief: Mischief) -> None:
