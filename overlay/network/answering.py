@@ -18,6 +18,11 @@ LongService = Callable[[PublicKey, bytes], AsyncIterator[bytes]]
 
 # Requests of one member that are answered at once: a quarter of those of all (StreamLimits.served).
 MAX_AT_ONCE = 32
+MAX_OF_ALL = 112  # so that long answers and new requests of others always find one of the 128
+# Long answers, of one member and of all: each takes its turn with pieces that cost 1 ms, so that 16 delay others by
+# 16 ms at most.
+MAX_LONG_AT_ONCE = 4
+MAX_LONG_OF_ALL = 16
 
 
 class Refusal(Exception):
@@ -40,6 +45,7 @@ class Answering:
         self._is_member, self._count_drop = is_member, count_drop
         self._offers: dict[str, _Offer] = {}
         self._under_way: Counter[PublicKey] = Counter()
+        self._long_under_way: Counter[PublicKey] = Counter()
         self._of_members: Buckets[PublicKey] = Buckets(clock, MEMBER_REQUESTS)
         self._of_strangers: Allowance[str] = Allowance(clock, HOST_REQUESTS, ALL_STRANGER_REQUESTS)
 
@@ -60,7 +66,7 @@ class Answering:
             if offer.long is not None:
                 return self._at_length(peer, offer.long, request.payload)
             assert offer.whole is not None, "an offer answers whole or at length"
-            with self._one_of_few(peer):
+            with _one_of_few(self._under_way, peer, MAX_AT_ONCE, MAX_OF_ALL):
                 return encode(Answer(True, await offer.whole(peer, request.payload), ""))
         except (Refusal, BadMessage, StorageError) as refusal:
             return self._refuse(refusal)
@@ -69,7 +75,7 @@ class Answering:
         """The answer's own frame goes with the first piece: until then the handler may still refuse."""
         head = frames([encode(Answer(True, b"", ""))])
         try:
-            with self._one_of_few(peer):
+            with _one_of_few(self._long_under_way, peer, MAX_LONG_AT_ONCE, MAX_LONG_OF_ALL):
                 async with aclosing(handler(peer, payload)) as pieces:  # type: ignore[type-var]
                     async for piece in pieces:
                         yield head + piece
@@ -100,14 +106,15 @@ class Answering:
             raise Refusal("only members of this commons are answered")
         return offer
 
-    @contextmanager
-    def _one_of_few(self, peer: PublicKey) -> Iterator[None]:
-        if self._under_way[peer] >= MAX_AT_ONCE:
-            raise Refusal("too many requests at once; ask one after another")
-        self._under_way[peer] += 1
-        try:
-            yield
-        finally:
-            self._under_way[peer] -= 1
-            if not self._under_way[peer]:
-                del self._under_way[peer]
+
+@contextmanager
+def _one_of_few(under_way: Counter[PublicKey], peer: PublicKey, most: int, most_of_all: int) -> Iterator[None]:
+    if under_way[peer] >= most or under_way.total() >= most_of_all:
+        raise Refusal("too many requests at once; ask one after another")
+    under_way[peer] += 1
+    try:
+        yield
+    finally:
+        under_way[peer] -= 1
+        if not under_way[peer]:
+            del under_way[peer]

@@ -295,7 +295,7 @@ class Carrier:
         bound = endpoint.get_address()
         self._settings.endpoint = endpoint
         self._settings.my_peer.address = UDPv4Address(*bound)
-        self._settings.network = _NoTables(self._name)
+        self._settings.network = _NoTables(self.name)
         self._settings.is_everywhere = host == ANY_HOST
         self._socket, self._community = endpoint, CommonsCommunity(self._settings)
         if host != ANY_HOST:
@@ -327,7 +327,8 @@ class Carrier:
         if self._community is not None:
             self._community.greet_named()
 
-    def _name(self, address: Address) -> None:
+    def name(self, address: Address) -> None:
+        """Somebody names an address: it is greeted in its turn."""
         if self._community is not None:
             self._community.name(address)
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from overlay.keys import PublicKey
 from overlay.network.messages import DIGEST_BYTES, HEAD_BUCKETS, MAX_FORKS, MAX_HEADS, AskHeads, BadMessage, Head, Heads
 from overlay.trustchain import blocks
-from overlay.trustchain.ledger import Changes, Ledger
+from overlay.trustchain.ledger import Changes, Ledger, meaning
+from overlay.trustchain.statements import AdmitMember, FoundCommons
 
-# Admissions are blocks of this type: another one may mean another member.
-_DECLARE = b"declare"
+# What may change who belongs; the type is looked at first, because it costs nothing.
+_DECLARE, _MEMBERSHIP = b"declare", (AdmitMember, FoundCommons)
 _STATE = struct.Struct(">74sIIB")
 
 
@@ -94,7 +95,7 @@ class KnownHeads:
         return digest
 
     def _on_changes(self, changes: Changes) -> None:
-        if any(block.type == _DECLARE for block in changes.blocks):
+        if any(block.type == _DECLARE and isinstance(meaning(block), _MEMBERSHIP) for block in changes.blocks):
             self._members = None
         for key in {block.public_key for block in changes.blocks}:
             self._stale.add(key)

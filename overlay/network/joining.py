@@ -14,6 +14,7 @@ from overlay.network.invitation import CODE_BYTES, BadInvitation, Invitation, ch
 from overlay.network.messages import AskToJoin, BadMessage, Welcome, decode, encode, unpack_all
 from overlay.network.network import CallFailed, Network, Refusal
 from overlay.network.sync import Sync
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock, unpack
 from overlay.trustchain.ledger import Ledger, SigningRefused, Transaction, meaning
 from overlay.trustchain.statements import AdmitMember, FoundCommons
@@ -22,8 +23,6 @@ SERVICE = "join"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS invitation (code BLOB PRIMARY KEY, guest BLOB) WITHOUT ROWID;
 """
-# A newcomer asks its inviter for the chains of those who admitted one another, each round one link further at least.
-MAX_ROUNDS = 16
 
 
 class Joining:
@@ -68,7 +67,8 @@ async def join(invitation: Invitation, ledger: Ledger, network: Network, sync: S
     refused = await sync.take([charter, admission])
     if refused:
         raise BadInvitation(f"what the inviter shows is invalid: {next(iter(refused.values()))}")
-    for _ in range(MAX_ROUNDS):
+    before = -1
+    while before != (before := blocks.count(ledger.db)):  # as long as each turn brings something
         await sync.with_peer(invitation.member)
         if ledger.identity.public_key in sync.members():
             return charter.hash

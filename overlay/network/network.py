@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from overlay.clock import Clock, Randomness
 from overlay.keys import Identity, PublicKey, short
 from overlay.network.answering import Answering, LongService, Refusal, Service
-from overlay.network.community import BLOCK_MESSAGE, QUIC_MESSAGE, Bind, Carrier
+from overlay.network.community import ANY_HOST, BLOCK_MESSAGE, QUIC_MESSAGE, Bind, Carrier
 from overlay.network.endpoint import Address, UdpSocket
 from overlay.network.gossip import Gossip
+from overlay.network.lan import Lan
 from overlay.network.messages import Answer, BadMessage, Hello, Request, Unframer, decode, encode
 from overlay.network.quic_errors import StreamError
 from overlay.network.quic_limits import StreamLimits
@@ -64,6 +65,7 @@ class Network:
         # Members of one household, and all nodes of a demonstration, share a host.
         limits = StreamLimits(connections=64, connections_per_host=48)
         self._streams = Streams(identity, self._send_quic, clock, random, self._answer, limits, commons=commons)
+        self._lan = Lan(commons, clock, random, self._carrier.name, self.count_drop)
         self._datagrams: Allowance[str] = Allowance(clock, STRANGER_HOST, ALL_STRANGERS)
         self._handshakes: Allowance[str] = Allowance(clock, HOST_HANDSHAKES, ALL_HANDSHAKES)
         self.serve(HELLO, self._hello, strangers=True)
@@ -90,9 +92,12 @@ class Network:
         """Answer a service with pieces of any number, sent at the asker's pace."""
         self._answering.serve_blocks(service, handler)
 
-    async def start(self, host: str, port: int) -> None:
-        """Bind and begin to discover; raises PortInUse."""
+    async def start(self, host: str, port: int, *, lan: bool = False) -> None:
+        """Bind and begin to discover; raises PortInUse. With `lan`, a node that listens on all of its machine's
+        addresses also looks for members on the local network."""
         self._whereabouts.address = await self._carrier.open(host, port)
+        if lan and host == ANY_HOST:
+            self._lan.open(self.address[1])
         self._walker = asyncio.create_task(self._walk())
 
     async def close(self) -> None:
@@ -100,6 +105,7 @@ class Network:
         if self._walker is not None:
             self._walker.cancel()
             await asyncio.gather(self._walker, return_exceptions=True)
+        self._lan.close()
         await self._whereabouts.close()
         await self._streams.close()
         await self._carrier.close()
@@ -110,6 +116,10 @@ class Network:
         A host name is resolved first; an address that this node's socket cannot reach is counted and ignored.
         """
         self._whereabouts.add_contact(address, peer)
+
+    def follow_members(self, members: Callable[[], set[PublicKey]]) -> None:
+        """Ask a set of members that is kept up to date, from now on, instead of `is_member`."""
+        self._whereabouts.follow_members(members)
 
     def peers(self) -> list[PublicKey]:
         """The members with an address worth trying now, proven ones first: not those that were silent just before."""
@@ -206,6 +216,7 @@ class Network:
 
     async def _walk(self) -> None:
         while True:
+            self._lan.step()
             self._whereabouts.step()
             self._carrier.greet_named()
             for _, address in self._whereabouts.some_online(1):

@@ -53,6 +53,10 @@ MEMBER_REQUESTS = Rate(100, 400)
 # hundredth of a core.
 HOST_REQUESTS = Rate(20, 200)
 ALL_STRANGER_REQUESTS = Rate(100, 400)
+# Announcements on the local network, three at a start and then one in 20 s from each node: a machine may run ten, and a
+# hall hold a hundred.
+LAN_HOST = Rate(2, 30)
+LAN_ANNOUNCEMENTS = Rate(20, 300)
 
 
 class Buckets(Generic[K]):

@@ -58,9 +58,10 @@ class Sync:
         self._asked: dict[PublicKey, int] = {}
         self._strikes: dict[PublicKey, int] = {}
         self._turn = 0
-        self._busy: set[PublicKey] = set()  # peers with whom heads are compared now
+        self._turns: dict[PublicKey, asyncio.Lock] = {}  # one comparison with each peer at a time
         self._fetching: set[PublicKey] = set()  # chains of which blocks are fetched now
         self._workers: list[asyncio.Task[None]] = []
+        network.follow_members(self.members)
         network.serve(HEADS, self._tell_heads)
         network.serve_blocks(RANGE, self._tell_range)
 
@@ -97,7 +98,10 @@ class Sync:
 
     async def with_peer(self, peer: PublicKey) -> None:
         """Fetch from one peer all that it knows of members and we do not. Gives up quietly when it is silent."""
-        self._busy.add(peer)
+        async with self._turns.setdefault(peer, asyncio.Lock()):
+            await self._take_turn(peer)
+
+    async def _take_turn(self, peer: PublicKey) -> None:
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 while await self._compare(peer):
@@ -112,8 +116,6 @@ class Sync:
             log.warning("what %s sent could not be stored: %s", short(peer), error)
         else:
             self._strikes.pop(peer, None)
-        finally:
-            self._busy.discard(peer)
 
     async def holds_own(self, peer: PublicKey, known: int) -> list[HalfBlock]:
         """Blocks of our own key that `peer` has at `known` and behind: at most one batch. Raises CallFailed,
@@ -126,6 +128,10 @@ class Sync:
 
     # Asking
 
+    def _is_busy(self, peer: PublicKey) -> bool:
+        turn = self._turns.get(peer)
+        return turn is not None and turn.locked()
+
     async def _run(self) -> None:
         while True:
             peer = self._next_peer()
@@ -135,7 +141,7 @@ class Sync:
 
     def _next_peer(self) -> PublicKey | None:
         """The peer that was not asked for the longest time; with n strikes it waits for 2^n - 1 more rounds."""
-        peers = [peer for peer in self._network.peers() if peer not in self._busy]
+        peers = [peer for peer in self._network.peers() if not self._is_busy(peer)]
         if not peers:
             return None
 
@@ -154,59 +160,67 @@ class Sync:
 
     async def _compare(self, peer: PublicKey) -> bool:
         """One comparison; True when it brought something, so that another may bring more."""
-        gained, empty, after = 0, 0, b""
+        asked: dict[PublicKey, Head] = {}  # the chains that were asked for, as far as they were known before
+        try:
+            async with Conveyor(self._intake) as conveyor:
+                await self._ask_for_missing(peer, asked, conveyor)
+        finally:
+            self._fetching -= asked.keys()
+        if conveyor.refused:
+            raise Misled(str(next(iter(conveyor.refused.values()))))
+        gains = [_gain(before, self._heads.of(key)) for key, before in asked.items()]
+        if gains.count(0) > MAX_EMPTY:
+            raise Misled("it shows blocks that do not bear out what it claims")
+        return sum(gains) > 0
+
+    async def _ask_for_missing(self, peer: PublicKey, asked: dict[PublicKey, Head], conveyor: Conveyor) -> None:
+        """Go through the peer's heads, page by page, and put on the conveyor what they promise."""
+        empty, after = 0, b""
         for _ in range(MAX_PAGES):
             theirs = await self._heads_of(peer, after)
             for head in theirs.heads:
                 if place(head.key) <= place(after):
                     raise Misled("its heads are not in order")
                 after = head.key
-                brought = await self._follow(peer, head)
-                gained += brought or 0
-                empty += brought == 0
+                empty += await self._follow(peer, head, asked, conveyor) == 0
                 if empty > MAX_EMPTY:
                     raise Misled("it claims blocks that it does not show")
-            if not theirs.more or not theirs.heads:
-                break
-        return gained > 0
+            if not theirs.more or not theirs.heads or conveyor.refused:
+                return
 
     async def _heads_of(self, peer: PublicKey, after: bytes) -> Heads:
         ask = AskHeads(self._heads.digests(), after)
         return decode(await self._network.call(peer, HEADS, encode(ask), PATIENCE_SECONDS), Heads)
 
-    async def _follow(self, peer: PublicKey, head: Head) -> int | None:
-        """Fetch what one head promises; by how much we know more, None when there was nothing to ask for."""
+    async def _follow(
+        self, peer: PublicKey, head: Head, asked: dict[PublicKey, Head], conveyor: Conveyor
+    ) -> int | None:
+        """Fetch what one head promises; how many blocks came, None when there was nothing to ask for."""
         key = PublicKey(head.key)
         if key not in self.members() or key in self._fetching:
             return None
-        before = self._heads.of(key)
+        ours, asks = self._heads.of(key), list[AskRange]()
+        if head.forks > ours.forks:
+            asks.append(AskRange(key, 0, 0, forks=True))
+        if head.contiguous > ours.contiguous:
+            asks.append(AskRange(key, ours.contiguous + 1, head.contiguous))
+        if not asks:
+            return None
+        asked[key] = ours
         self._fetching.add(key)
-        try:
-            if head.forks > before.forks:
-                await self._fetch(peer, AskRange(key, 0, 0, forks=True))
-            if head.contiguous > before.contiguous:
-                await self._fetch(peer, AskRange(key, before.contiguous + 1, head.contiguous))
-        finally:
-            self._fetching.discard(key)
-        after = self._heads.of(key)
-        asked = head.forks > before.forks or head.contiguous > before.contiguous
-        return after.contiguous - before.contiguous + after.forks - before.forks if asked else None
+        return sum([await self._fetch(peer, ask, conveyor) for ask in asks])
 
-    async def _fetch(self, peer: PublicKey, ask: AskRange) -> None:
-        """Fetch one range, check and store it as it comes."""
+    async def _fetch(self, peer: PublicKey, ask: AskRange, conveyor: Conveyor) -> int:
+        """Fetch one range and put it on the conveyor as it comes; returns how many blocks came."""
         follows = ask.first
-        async with (
-            Conveyor(self._intake) as conveyor,
-            self._network.open(peer, RANGE, encode(ask), RANGE_PATIENCE) as batches,
-        ):
+        async with self._network.open(peer, RANGE, encode(ask), RANGE_PATIENCE) as batches:
             async for batch in batches:
                 found = unpack_all(batch)
                 follows = _check_order(ask, found, follows)
                 await conveyor.put(found)
                 if conveyor.refused:
                     break
-        if conveyor.refused:
-            raise Misled(str(next(iter(conveyor.refused.values()))))
+        return follows - ask.first
 
     # Answering
 
@@ -222,6 +236,11 @@ class Sync:
         while found := raw_chain(db, key, first, ask.last, BLOCKS_PER_PIECE):
             yield frames(raw for _, raw in found)
             first = found[-1][0] + 1
+
+
+def _gain(before: Head, after: Head) -> int:
+    """By how much more of one chain is known."""
+    return after.contiguous - before.contiguous + after.forks - before.forks
 
 
 def _check_order(ask: AskRange, found: list[HalfBlock], follows: int) -> int:

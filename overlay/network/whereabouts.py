@@ -24,6 +24,8 @@ FRESH_SECONDS = 30.0
 # A member that did not answer is left alone by background work for this long, and twice as long each time after.
 SILENCE_SECONDS = 5.0
 MAX_SILENCE_SECONDS = 60.0
+# A member that moves is told of at once, and then at most so often.
+TELL_SECONDS = 10.0
 # An address of the user's or our memory is greeted again after this long, and twice as long each time after.
 GREETING_SECONDS = 0.5
 MAX_GREETING_SECONDS = 30.0
@@ -82,7 +84,7 @@ class Whereabouts:
         self._members: set[PublicKey] = set()
         self._book = AddressBook(clock)
         self._search = Search(self._book, knock, self.prove)
-        self._told: dict[PublicKey, Address] = {}
+        self._told: dict[PublicKey, tuple[Address, float]] = {}
         self._silent: dict[PublicKey, Pause] = {}
         self._contacts: dict[Address, Pause] = {}
         self._dialled: Counter[Address] = Counter()
@@ -98,6 +100,10 @@ class Whereabouts:
         await self._search.close()
 
     # Who
+
+    def follow_members(self, members: Callable[[], set[PublicKey]]) -> None:
+        """Ask this set, which is kept, instead of working membership out anew for every stranger's packet."""
+        self._ask_membership = lambda peer: peer in members()
 
     def is_member(self, peer: PublicKey) -> bool:
         """Whether a key belongs to the commons. Nobody leaves one, so a yes is remembered."""
@@ -197,8 +203,14 @@ class Whereabouts:
         self._silent.pop(peer, None)
         self._contacts.pop(address, None)
         self._book.prove(peer, address, is_member=is_member)
-        if is_member and self._told.get(peer) != address:
-            self._told[peer] = address
+        if is_member:
+            self._tell(peer, address)
+
+    def _tell(self, peer: PublicKey, address: Address) -> None:
+        """Two copies of one folder would move a member with every request: who remembers it is told now and then."""
+        now, (told, since) = self._clock.monotonic(), self._told.get(peer, (None, 0.0))
+        if told != address and (told is None or now - since >= TELL_SECONDS):
+            self._told[peer] = (address, now)
             self._listener.member_proven(peer, address)
             self._listener.member_seen(peer)
 
@@ -231,14 +243,13 @@ class Whereabouts:
                 pause.lengthen(now, MAX_GREETING_SECONDS)
                 self._listener.greet(address)
         if len(self.online()) < ENOUGH_ONLINE:
-            unmet = [peer for peer in self.peers() if self._book.of(peer).proven is None]
-            for peer in unmet[: MEETINGS_AT_ONCE - len(self._meetings)]:
+            unmet = [peer for peer in self.peers() if self._book.of(peer).proven is None and peer not in self._meetings]
+            for peer in sorted(unmet, key=self._silent_until)[: MEETINGS_AT_ONCE - len(self._meetings)]:
                 self._meet(peer)
 
     def _meet(self, peer: PublicKey) -> None:
-        if peer not in self._meetings:
-            task = self._meetings[peer] = asyncio.create_task(self._find(peer))
-            task.add_done_callback(lambda _: self._meetings.pop(peer, None))
+        task = self._meetings[peer] = asyncio.create_task(self._find(peer))
+        task.add_done_callback(lambda _: self._meetings.pop(peer, None))
 
     async def _find(self, peer: PublicKey) -> None:
         if await self._search.find(peer) is None:
@@ -254,8 +265,12 @@ class Whereabouts:
             before.lengthen(now, MAX_SILENCE_SECONDS)
 
     def _is_silent(self, peer: PublicKey, now: float) -> bool:
+        return now < self._silent_until(peer)
+
+    def _silent_until(self, peer: PublicKey) -> float:
+        """When a member that did not answer is worth a try again; those that were never tried come first of all."""
         pause = self._silent.get(peer)
-        return pause is not None and now < pause.until
+        return pause.until if pause is not None else float("-inf")
 
     async def _resolve(self, address: Address, peer: PublicKey | None) -> None:
         loop = asyncio.get_running_loop()
@@ -274,6 +289,7 @@ class Whereabouts:
             return
         if peer is not None and peer != self._own:
             self._book.give(peer, address)
+            self._silent.pop(peer, None)  # the user knows something new
         if len(self._contacts) < MAX_CONTACTS:
             self._contacts[address] = Pause(self._clock.monotonic() + GREETING_SECONDS, GREETING_SECONDS)
         self._listener.greet(address)

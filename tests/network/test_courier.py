@@ -169,10 +169,14 @@ async def test_what_is_no_block_at_all_is_refused_whole(hosts: list[Host]) -> No
 
 async def test_rows_whose_blocks_are_gone_are_dropped_and_hold_up_nothing(hosts: list[Host]) -> None:
     farmer, baker = hosts
+    counter = Counter(baker)
     await farmer.ledger.transact(lambda tx: [outbox.post(tx.db, baker.key, bytes([n]) * 32) for n in range(70)])
+    farmer.courier.wake(baker.key)
+    await settled(farmer)
+    assert counter.parcels == []
     (block,) = await owe(farmer, baker.key, 1)
     await settled(farmer)
-    assert baker.knows(block)
+    assert [facts.blocks for facts in counter.parcels] == [(block.pack(),)]
 
 
 async def test_a_disk_that_fails_once_does_not_end_delivering(

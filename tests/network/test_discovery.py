@@ -140,15 +140,20 @@ def test_a_forged_introduction_is_counted_and_answers_nothing() -> None:
 
 def test_only_members_tell_us_where_we_are() -> None:
     async def scene() -> None:
-        internet = Internet()
-        async with Station(internet, "farmer", 1, MEMBERS) as farmer, Station(internet, "liar", 9, set()) as liar:
-            farmer.network.greet(liar.where)
-            await until(lambda: messages(internet, RESPONSE, 9))
-            (honest, *_) = messages(internet, RESPONSE, 9)
-            assert farmer.network._carrier._community is not None
-            farmer.network._carrier._community.my_estimated_wan = place(1)
-            farmer.hear(liar.where, honest)
-            assert farmer.network._carrier._community.my_estimated_wan == place(1)
+        internet, home = Internet(), ("198.51.100.1", 7759)
+        farmer = Station(internet, "farmer", 1, MEMBERS)
+        farmer.where = ("203.0.113.9", 7759)
+        async with farmer, Station(internet, "baker", 2, MEMBERS) as baker, Station(internet, "liar", 9, set()) as liar:
+            community = farmer.network._carrier._community
+            assert community is not None
+            community.my_estimated_wan = home
+            for other in (liar, baker):
+                farmer.network.greet(other.where)
+                await until(lambda other=other: farmer.network._whereabouts._book.of(other.key).all())  # type: ignore[misc]
+            assert community.my_estimated_wan == home
+            await until(lambda: farmer.network.addresses())
+            farmer.network.greet(baker.where)
+            await until(lambda: community.my_estimated_wan == farmer.where)
 
     run(scene())
 

@@ -11,6 +11,7 @@ from overlay.network.heads import KnownHeads, place, raw_chain, raw_forks
 from overlay.network.messages import HEAD_BUCKETS, MAX_FORKS, MAX_HEADS, AskHeads, BadMessage, Head, Heads
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, HalfBlock, unpack
 from overlay.trustchain.ledger import Ledger
+from overlay.trustchain.statements import AdmitMember, Profile, encode
 from tests.network.village import person
 
 ME = person("farmer")
@@ -24,6 +25,10 @@ def key_of(number: int) -> PublicKey:
 
 def block(key: PublicKey, sequence: int, note: bytes = b"") -> HalfBlock:
     return HalfBlock(key, sequence, ANYONE, 0, GENESIS_HASH, b"note", note, 0)
+
+
+def declaration(key: PublicKey, sequence: int, transaction: bytes) -> HalfBlock:
+    return HalfBlock(key, sequence, ANYONE, 0, GENESIS_HASH, b"declare", transaction, 0)
 
 
 class Shelf:
@@ -111,8 +116,9 @@ async def test_a_new_member_is_noticed_with_the_declaration_that_admits_it(shelf
     shelf.members.add(key_of(1))
     await shelf.store(block(key_of(1), 1))
     assert shelf.heads.members() == set()
-    declaration = HalfBlock(key_of(2), 1, ANYONE, 0, GENESIS_HASH, b"declare", b"", 0)
-    await shelf.store(declaration)
+    await shelf.store(*(declaration(key_of(2), 1, each) for each in (b"", encode(Profile("baker", ""))[1])))
+    assert shelf.heads.members() == set()
+    await shelf.store(declaration(key_of(2), 2, encode(AdmitMember(key_of(1)))[1]))
     assert shelf.heads.members() == {key_of(1)}
     assert [head.key for head in shelf.heads.page(AskHeads(NOTHING)).heads] == [key_of(1)]
 

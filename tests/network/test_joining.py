@@ -132,6 +132,28 @@ async def test_an_inviter_that_goes_away_before_showing_who_belongs_leaves_a_cle
     assert mechanic.key in mechanic.members()
 
 
+async def test_a_newcomer_goes_on_fetching_for_as_many_turns_as_it_takes(
+    hosts: list[Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farmer, baker, mechanic, _ = hosts
+    await baker.join(await invitation_of(farmer))
+    invitation = await invitation_of(baker)
+    missing = blocks.chain(farmer.ledger.db, farmer.key, 2, 9, 9)
+
+    async def one_block_a_turn(peer: PublicKey) -> None:
+        if turns.pop():
+            await mechanic.ledger.ingest(missing)
+        else:
+            await mechanic.ledger.append(Profile("mechanic", ""))
+
+    turns = [True, False, False]
+    await mechanic.enter(invitation.commons, syncing=False)
+    mechanic.meet(baker)
+    monkeypatch.setattr(mechanic.sync, "with_peer", one_block_a_turn)
+    await join(invitation, mechanic.ledger, mechanic.network, mechanic.sync)
+    assert turns == []
+
+
 async def test_an_unknown_code_is_refused_without_a_write(hosts: list[Host]) -> None:
     farmer, baker, *_ = hosts
     invitation = await invitation_of(farmer)

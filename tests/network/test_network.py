@@ -7,13 +7,13 @@ from typing import cast
 import pytest
 
 from overlay.keys import Identity, PublicKey
-from overlay.network.answering import MAX_AT_ONCE, Refusal
+from overlay.network.answering import MAX_AT_ONCE, MAX_LONG_AT_ONCE, Refusal
 from overlay.network.community import BLOCK_MESSAGE, QUIC_MESSAGE
 from overlay.network.gossip import FANOUT, MAX_REMEMBERED
 from overlay.network.messages import MAX_FRAME_BYTES, MAX_KNOWN, Known, frames
 from overlay.network.network import CallFailed, Network, plain
 from overlay.network.rates import HOST_HANDSHAKES, HOST_REQUESTS, MEMBER_GOSSIP, MEMBER_REQUESTS, STRANGER_HOST
-from overlay.network.whereabouts import MAX_SILENCE_SECONDS, SILENCE_SECONDS
+from overlay.network.whereabouts import MAX_SILENCE_SECONDS, SILENCE_SECONDS, TELL_SECONDS
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, HalfBlock
 from overlay.trustchain.store import StorageError
 from tests.network.streams_world import VirtualLoop, run
@@ -127,6 +127,50 @@ def test_two_nodes_with_one_key_leave_the_others_able_to_ask() -> None:
             assert await copy.network.call(farmer.key, "echo", b"other") == b"other"
             assert await farmer.network.call(baker.key, "echo", b"either") == b"either"
         await close(farmer, baker, copy)
+
+    run(scene())
+
+
+def test_a_silent_member_is_tried_at_once_where_the_user_says_it_is_now() -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer = await Station(internet, "farmer", 1, MEMBERS).open()
+        farmer.network.add_contact(place(50), person("baker").public_key)
+        await until(lambda: farmer.network.peers())
+        await until(lambda: not farmer.network.peers())
+        farmer.network.add_contact(place(2), person("baker").public_key)
+        assert farmer.network.peers() == [person("baker").public_key]
+        await close(farmer)
+
+    run(scene())
+
+
+def test_a_member_that_is_in_two_places_is_remembered_now_and_then_only() -> None:
+    async def scene() -> None:
+        farmer = await Station(Internet(), "farmer", 1, MEMBERS).open()
+        told: list[tuple[PublicKey, tuple[str, int]]] = []
+        farmer.network.on_proven = lambda peer, address: told.append((peer, address))
+        baker = person("baker").public_key
+        for number in range(100):
+            farmer.network._whereabouts.prove(baker, place(2 + number % 2))
+        assert told == [(baker, place(2))]
+        await asyncio.sleep(TELL_SECONDS)
+        farmer.network._whereabouts.prove(baker, place(3))
+        assert told == [(baker, place(2)), (baker, place(3))]
+        await close(farmer)
+
+    run(scene())
+
+
+def test_every_absent_member_is_looked_for_in_its_turn() -> None:
+    async def scene() -> None:
+        absent = [person(f"member {number}").public_key for number in range(200)]
+        internet = Internet()
+        farmer = await Station(internet, "farmer", 1, {*MEMBERS, *absent}).open()
+        for number, key in enumerate(absent):
+            farmer.network._whereabouts._book.give(key, ("10.1.0.1", number + 1))
+        await until(lambda: {target for _, target, _ in internet.sent} >= {("10.1.0.1", n + 1) for n in range(200)})
+        await close(farmer)
 
     run(scene())
 
@@ -408,6 +452,29 @@ def test_a_long_answer_may_be_refused_before_it_begins_and_broken_off_after() ->
         for name, sentence in (("refuse", "not today"), ("stop", "broke off"), ("huge", "nonsense")):
             with pytest.raises(CallFailed, match=sentence):
                 await read_all(farmer, baker.key, name)
+        await close(farmer, baker)
+
+    run(scene())
+
+
+def test_long_answers_to_one_member_are_few_at_once() -> None:
+    async def scene() -> None:
+        gate = asyncio.Event()
+
+        async def slow(peer: PublicKey, payload: bytes) -> AsyncIterator[bytes]:
+            yield frames([b"one"])
+            await gate.wait()
+
+        internet = Internet()
+        farmer, baker = await two(internet)
+        baker.network.serve_blocks("slow", slow)
+        asking = [asyncio.ensure_future(read_all(farmer, baker.key, "slow", 60)) for _ in range(MAX_LONG_AT_ONCE + 1)]
+        await until(lambda: any(each.done() for each in asking))
+        gate.set()
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        assert outcomes.count([b"one"]) == MAX_LONG_AT_ONCE
+        (refused,) = [str(each) for each in outcomes if isinstance(each, CallFailed)]
+        assert "too many requests at once" in refused
         await close(farmer, baker)
 
     run(scene())

@@ -157,7 +157,7 @@ def _forge(found: list[HalfBlock]) -> list[HalfBlock]:
         (lambda found: [*found[:2], *found[3:]], 0),  # a gap in the middle
         (_swap, 0),
         (lambda found: [found[0], *found], 0),  # one twice
-        (lambda found: [*found[:2], *chain_of(person("stranger"), 1)], 0),
+        (lambda found: [*found[:2], *chain_of(person("stranger"), 1, first=3)], 0),
         (lambda found: [*found, *chain_of(person("mechanic"), 5, found[-1].hash, 5)], 0),  # more than was asked for
         (_forge, 3),
     ],
@@ -240,10 +240,12 @@ async def test_a_peer_that_drips_loses_its_turn_and_what_it_gave_is_kept(
         await asyncio.Event().wait()  # for ever
 
     monkeypatch.setattr(sync_module, "TURN_SECONDS", 0.5)
+    monkeypatch.setattr(sync_module, "RANGE_PATIENCE", 60.0)
     Liar(baker).claim(Head(mechanic.key, 2 * MANY, 2 * MANY, 0))
     baker.network.serve_blocks(RANGE, drip)
     farmer.meet(baker)
-    await farmer.sync.with_peer(baker.key)
+    async with asyncio.timeout(20):
+        await farmer.sync.with_peer(baker.key)
     assert first.is_set()
     assert farmer.length(mechanic) == MANY
 
