@@ -39,9 +39,8 @@ class Agenda:
         return sorted(found, key=lambda each: (each[0].deadline, each[0].id))
 
     def _on_changes(self, changes: Changes) -> None:
-        if changes.forks:
-            self._open = None  # votes that counted count no more: look at everything again
-        elif self._open is not None:
+        # A proof that somebody signed two histories only takes votes away: it brings back nothing that is over.
+        if self._open is not None:
             self._open |= {about for block in changes.blocks if (about := _proposal_of(block))}
 
 

@@ -13,6 +13,7 @@ which the oldest coin is gone shows by its change which proposal the coin went t
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from overlay.dao import chronicle
 from overlay.dao.account import Account, tag
@@ -32,14 +33,31 @@ PROMISES = """
 CREATE TABLE IF NOT EXISTS treasury_version (
     proposal BLOB NOT NULL, txid TEXT NOT NULL, raw BLOB NOT NULL, PRIMARY KEY (proposal, txid)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS treasury_lease (
-    txid TEXT NOT NULL, vout INTEGER NOT NULL, proposal BLOB NOT NULL, until INTEGER NOT NULL,
+    txid TEXT NOT NULL, vout INTEGER NOT NULL, proposal BLOB NOT NULL, since INTEGER NOT NULL, span INTEGER NOT NULL,
     PRIMARY KEY (txid, vout)) WITHOUT ROWID;
 """
 SCHEMA = chronicle.SCHEMA + PROMISES
 
+# How long (milliseconds) a coin is kept for one payment: a session, and once a share has left, until the transaction is
+# surely in the mempool. Then another payment has as long to take it, so that none can be starved.
+SESSION_LEASE, SIGNED_LEASE, REST = 15_000, 60_000, 60_000
+
 
 class Violation(Exception):
     """A transaction that this node does not sign; the message says what was not decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    """Whom a coin was promised to, and from when until when (milliseconds)."""
+
+    proposal: bytes
+    since: int
+    span: int
+
+    @property
+    def until(self) -> int:
+        return self.since + self.span
 
 
 def build(asked: Payment, account: Account, fee_rate: int) -> UnsignedPayment:
@@ -97,15 +115,14 @@ def check_approved(db: sqlite3.Connection, group: Charter, asked: Payment, me: P
     return stands
 
 
-def record_promise(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPayment, until: int) -> None:
-    """On disk before a nonce commitment leaves: which version we may sign, and that its coins are taken until then."""
+def record_promise(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPayment, now: int, span: int) -> None:
+    """On disk before a nonce commitment leaves: which version we may sign, and that its coins are taken for a while."""
     db.execute("INSERT OR IGNORE INTO treasury_version VALUES (?,?,?)", (asked.id, unsigned.txid, unsigned.raw))
-    db.executemany(
-        "INSERT INTO treasury_lease VALUES (?,?,?,?) ON CONFLICT DO UPDATE"
-        " SET until = max(excluded.until, CASE WHEN proposal = excluded.proposal THEN until ELSE 0 END),"
-        " proposal = excluded.proposal",
-        [(coin.txid, coin.vout, asked.id, until) for coin in unsigned.coins],
-    )
+    for coin in unsigned.coins:
+        lease = _lease(db, coin.txid, coin.vout)
+        since = lease.since if lease and lease.proposal == asked.id and now < lease.until + REST else now
+        row = (coin.txid, coin.vout, asked.id, since, span if lease is None or since == now else max(span, lease.span))
+        db.execute("INSERT OR REPLACE INTO treasury_lease VALUES (?,?,?,?,?)", row)
 
 
 def versions(db: sqlite3.Connection, proposal: bytes) -> list[BitcoinTransaction]:
@@ -124,11 +141,15 @@ def check_promises(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPay
         spends = {(each.txid, each.vout) for each in version.inputs}
         if not spends & coins and not any(chronicle.is_spent(db, *each) for each in spends):
             raise Violation("this member has promised another transaction for this proposal, which can still be mined")
-    for txid, vout in coins:
-        row = db.execute("SELECT proposal, until FROM treasury_lease WHERE txid = ? AND vout = ?", (txid, vout))
-        for proposal, until in row:
-            if proposal != asked.id and until > now:
-                raise Violation("a coin of this transaction is promised to another payment, which comes first")
+    for lease in (found for coin in coins if (found := _lease(db, *coin))):
+        if lease.proposal != asked.id and now < lease.until:
+            raise Violation("a coin of this transaction is promised to another payment, which comes first")
+
+
+def _lease(db: sqlite3.Connection, txid: str, vout: int) -> _Lease | None:
+    query = "SELECT proposal, since, span FROM treasury_lease WHERE txid = ? AND vout = ?"
+    row = db.execute(query, (txid, vout)).fetchone()
+    return _Lease(*row) if row else None
 
 
 def _select(asked: Payment, account: Account, fee_rate: int) -> tuple[tuple[Coin, ...], int]:

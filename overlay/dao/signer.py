@@ -31,8 +31,6 @@ COMMIT, SIGN = "sign.commit", "sign.share"
 # Sessions with unused nonces kept in memory for one coordinator: a session that comes to nothing leaves one behind.
 # The eldest makes way, so that no coordinator can take another's. 10 members with 50 inputs each: 4 x 10 x 50 nonces.
 MAX_SESSIONS = 4
-# How long a coin is kept for one payment (milliseconds): a session, and once a share has left, a Bitcoin block.
-SESSION_LEASE, SIGNED_LEASE = 15_000, 600_000
 
 
 @dataclass(slots=True)
@@ -165,7 +163,7 @@ def _judge_and_promise(
     tx: Transaction, group: Charter, asked: Payment, raw: bytes, account: Account
 ) -> UnsignedPayment:
     unsigned = policy.judge(tx.db, group, asked, raw, account, tx.identity.public_key, tx.now)
-    policy.record_promise(tx.db, asked, unsigned, tx.now + SESSION_LEASE)
+    policy.record_promise(tx.db, asked, unsigned, tx.now, policy.SESSION_LEASE)
     return unsigned
 
 
@@ -173,4 +171,4 @@ def _judge_again(tx: Transaction, session: _Session) -> None:
     """Votes, forks and blocks may have come since the commitment."""
     policy.check_approved(tx.db, session.group, session.asked, tx.identity.public_key, tx.now)
     policy.check_promises(tx.db, session.asked, session.unsigned, tx.now)
-    policy.record_promise(tx.db, session.asked, session.unsigned, tx.now + SIGNED_LEASE)
+    policy.record_promise(tx.db, session.asked, session.unsigned, tx.now, policy.SIGNED_LEASE)

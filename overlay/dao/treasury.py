@@ -5,6 +5,8 @@ proposal at a time, in the order of their deadlines, and passes over those that 
 over when our own chain backend shows it mined, and that is written on the ledger.
 """
 
+import asyncio
+import itertools
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,7 +14,6 @@ from dataclasses import dataclass
 
 from overlay.dao import chronicle, faults, policy
 from overlay.dao.account import Account
-from overlay.dao.agenda import Agenda
 from overlay.dao.asking import Asking
 from overlay.dao.bitcoin import payment as payments
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend, Rejected
@@ -20,8 +21,8 @@ from overlay.dao.bitcoin.payment import PaymentError
 from overlay.dao.bitcoin.transaction import parse, parse_txid
 from overlay.dao.charters import Charter, charters
 from overlay.dao.chronicle import Mined
+from overlay.dao.counting import Counting
 from overlay.dao.custody import BadRecovery, Share
-from overlay.dao.governance import record_decision
 from overlay.dao.proposals import Payment, payout_of, payouts
 from overlay.dao.roast import Fault, Run, TooFew
 from overlay.dao.signer import Signer, script_of
@@ -61,25 +62,24 @@ class Treasury:
     def __init__(self, ledger: Ledger, network: Network, signer: Signer, backend: ChainBackend) -> None:
         self._ledger, self._signer, self._backend = ledger, signer, backend
         self._asking = Asking(network, signer, ledger.identity.public_key)
-        self._agenda = Agenda(ledger)
+        self._counting = Counting(ledger)
         self._turns = Turns(ledger.clock, ledger.identity.public_key)
 
     async def step(self) -> None:
         """Count votes, pay what is decided and our turn, record what has been mined.
 
-        What fails for one proposal keeps no other waiting; raises PaymentFailed with all that is not paid, at the end.
+        Groups are looked after side by side, and what fails for one proposal keeps no other waiting. Raises
+        PaymentFailed with all that is not paid, at the end.
         """
-        failures: list[str] = []
-        for group in charters(self._ledger.db):
-            if self._ledger.identity.public_key in group.members:
-                failures += await self._look_after(group)
-        if failures:
-            raise PaymentFailed(" ".join(failures))
+        ours = [group for group in charters(self._ledger.db) if self._ledger.identity.public_key in group.members]
+        failures = await asyncio.gather(*(self._look_after(group) for group in ours))
+        if told := " ".join(itertools.chain.from_iterable(failures)):
+            raise PaymentFailed(told)
 
     async def _look_after(self, group: Charter) -> list[str]:
         """What could not be done for one group, one sentence each."""
         try:
-            decided = await self._count(group)
+            decided = await self._counting.decided(group)
             share = self._signer.share_of(group) if decided else None
             if share is None or self._signer.accounts is None:
                 return []
@@ -88,17 +88,6 @@ class Treasury:
         except (BackendError, SigningRefused, BadRecovery) as error:
             return [f"{group.name}: {error}"]
         return await self._pay_first(group, unpaid, account, share)
-
-    async def _count(self, group: Charter) -> list[Payment]:
-        """Record what we count as approved; the payments that are decided, due, and not settled as paid."""
-        me, decided = self._ledger.identity.public_key, []
-        for asked, stands in self._agenda.of(group):
-            if me not in stands.deciders and stands.passing:
-                await self._ledger.transact(lambda tx, asked=asked: record_decision(tx, group, asked))  # type: ignore[misc]
-                stands = tally(self._ledger.db, group, asked, self._ledger.clock.now())
-            if stands.final and isinstance(asked, Payment) and self._ledger.clock.now() >= stands.due:
-                decided.append(asked)
-        return decided
 
     async def _pay_first(self, group: Charter, unpaid: Sequence[Payment], account: Account, share: Share) -> list[str]:
         """Pay the first of these that can be paid, unless a payment of this treasury is on its way."""

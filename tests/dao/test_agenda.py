@@ -1,6 +1,7 @@
 """A node looks after what is open or decided, and after nothing that is long over."""
 
 from overlay.dao.agenda import Agenda
+from overlay.dao.counting import Counting
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
 from overlay.trustchain.statements import CastVote, Decide, ProposePayment, encode
 from tests.dao.group_town import MINUTE, GroupTown, Member
@@ -46,7 +47,7 @@ async def test_strangers_proposals_and_decisions_are_not_looked_after(three: Gro
     assert ids(agenda, three.baker, three) == []
 
 
-async def test_a_proof_against_a_voter_reopens_the_question(three: GroupTown) -> None:
+async def test_a_proof_against_a_voter_ends_what_it_decided(three: GroupTown) -> None:
     agenda = Agenda(three.baker.ledger)
     proposal = await three.approved(three.farmer)
     three.clock.time += 12 * MINUTE  # type: ignore[attr-defined]
@@ -55,3 +56,13 @@ async def test_a_proof_against_a_voter_reopens_the_question(three: GroupTown) ->
     fork = HalfBlock(three.farmer.key, 1, ANYONE, 0, GENESIS_HASH, kind, transaction, 0)
     await three.baker.ledger.ingest([fork.signed_by(three.farmer.identity)])
     assert ids(agenda, three.baker, three) == []
+
+
+async def test_nodes_that_see_no_chain_count_too(three: GroupTown) -> None:
+    proposal = await three.propose(three.farmer)
+    await three.vote(proposal, farmer="yes", mechanic="yes")
+    for member in three.all:
+        await Counting(member.ledger).step()
+        await Counting(member.ledger).step()
+    await three.tell()
+    assert set(three.baker.tally(proposal).deciders) == {member.key for member in three.all}

@@ -156,6 +156,11 @@ async def attempt(town: GroupTown, params: chilldkg.SessionParams) -> None:
     await line.call(town.baker.key, CERTIFY, encode(CertifyKeygen(group.id, session, message)))
 
 
+async def test_who_holds_a_share_begins_no_other_key_generation(three: GroupTown) -> None:
+    with pytest.raises(Refusal, match="holds its share already"):
+        await three.baker.keygen._begin(three.farmer.key, encode(BeginKeygen(three.id, bytes(16))))
+
+
 async def test_nobody_but_the_founder_coordinates_and_nobody_joins_unsigned(empty_town: GroupTown) -> None:
     group = await empty_town.found(2, 2, ("farmer", "baker", "mechanic"))
     ask = encode(BeginKeygen(group.id, bytes(16)))

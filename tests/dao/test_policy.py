@@ -1,7 +1,9 @@
 """A member's node signs the one transaction that was decided, and no other (invariant 8)."""
 
 import random
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import msgspec
@@ -262,3 +264,60 @@ def test_a_payment_leaves_at_least_a_change_that_shows_it() -> None:
     assert (made.change, len(made.transaction.outputs)) == (least, 2)
     with pytest.raises(PaymentError, match="can be spent"):
         policy.build(asked_for(), holding(1_500_000 + fee + least - 1), 1)
+
+
+def leased(db: sqlite3.Connection, asked: Payment, now: int, span: int = policy.SESSION_LEASE) -> bool:
+    """Whether a node gives its only coin to a payment at some time."""
+    unsigned = policy.build(asked, holding(9_000_000), 1)
+    try:
+        policy.check_promises(db, asked, unsigned, now)
+    except Violation:
+        return False
+    policy.record_promise(db, asked, unsigned, now, span)
+    return True
+
+
+@pytest.fixture
+def promises() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(policy.SCHEMA)
+        yield db
+
+
+def test_a_coin_serves_one_payment_at_a_time(promises: sqlite3.Connection) -> None:
+    june, july = asked_for(), replace(asked_for(), id=BlockHash(bytes(32)))
+    assert leased(promises, june, 0)
+    assert leased(promises, june, 1_000)
+    assert not leased(promises, july, policy.SESSION_LEASE - 1)
+    assert leased(promises, july, policy.SESSION_LEASE)
+    assert not leased(promises, june, policy.SESSION_LEASE + 1)
+
+
+def test_a_coin_is_kept_anew_for_a_payment_that_nobody_competed_with(promises: sqlite3.Connection) -> None:
+    june, july = asked_for(), replace(asked_for(), id=BlockHash(bytes(32)))
+    again = policy.SESSION_LEASE + policy.REST
+    assert leased(promises, june, 0)
+    assert leased(promises, june, again)
+    assert not leased(promises, july, again + 1)
+
+
+def test_a_coordinator_that_asks_for_ever_keeps_a_coin_from_nobody(promises: sqlite3.Connection) -> None:
+    greedy, patient = asked_for(), replace(asked_for(), id=BlockHash(bytes(32)))
+    for span in (policy.SESSION_LEASE, policy.SIGNED_LEASE):
+        promises.execute("DELETE FROM treasury_lease")
+        granted = []
+        for now in range(0, 4 * (policy.SIGNED_LEASE + policy.REST), 1_000):
+            leased(promises, greedy, now, span)
+            if now % 37_000 == 0 and leased(promises, patient, now):
+                granted.append(now)
+        assert granted
+
+
+def test_two_versions_of_a_payment_without_a_common_coin_are_not_both_promised(promises: sqlite3.Connection) -> None:
+    asked, first, second = asked_for(), holding(9_000_000), holding(1_000, 8_000_000)
+    second = replace(second, coins=second.coins[1:])
+    assert leased(promises, asked, 0)
+    with pytest.raises(Violation, match="which can still be mined"):
+        policy.check_promises(promises, asked, policy.build(asked, second, 1), policy.SIGNED_LEASE * 9)
+    promises.execute("INSERT INTO treasury_spent VALUES (?,?,?)", (first.coins[0].txid, 0, bytes(32)))
+    policy.check_promises(promises, asked, policy.build(asked, second, 1), policy.SIGNED_LEASE * 9)

@@ -173,7 +173,7 @@ async def test_five_nodes_make_a_key_vote_and_pay(real: GroupTown) -> None:
 async def test_the_proposer_dies_after_the_vote_and_the_others_pay(
     real: GroupTown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "TURN_SECONDS", 0.5)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 2.0)
     await with_key(real, 3)
     await real.fund(5_000_000)
     engineer = real.members["engineer"]
