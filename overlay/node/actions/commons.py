@@ -7,14 +7,14 @@ import psutil
 from overlay.economy.members import Commons, member
 from overlay.network.invitation import parse
 from overlay.node import qr
-from overlay.node.actions.registry import action
+from overlay.node.actions.registry import action, query
 from overlay.node.node import Node, version
 from overlay.node.wire import CommonsModel, FoundCommons, InvitationModel, JoinCommons, Nothing, Status
 from overlay.trustchain.statements import Profile
 
 
-@action("status", "show", query=True)
-async def status(node: Node, ask: Nothing) -> Status:
+@query("status", "show")
+def status(node: Node, ask: Nothing) -> Status:
     """Show this node at a glance: who it is, where it listens, whether it may sign, what it dropped and why."""
     home = node.membership
     refusal = node.ledger.signing_refusal or ""

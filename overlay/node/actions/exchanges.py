@@ -8,7 +8,7 @@ from overlay.economy.holdings import agreement_of
 from overlay.economy.standing import Leg, Standing, legs_of, standing, word_on
 from overlay.keys import PublicKey, short
 from overlay.node.actions.lookup import block_hash, find_member, name_of
-from overlay.node.actions.registry import NotFound, action
+from overlay.node.actions.registry import NotFound, action, query
 from overlay.node.node import Node
 from overlay.node.wire import (
     AcceptExchange,
@@ -70,8 +70,8 @@ async def decline(node: Node, ask: DeclineExchange) -> Done:
     return Done(block.hash.hex())
 
 
-@action("exchange", "list", query=True)
-async def exchanges(node: Node, ask: Nothing) -> Exchanges:
+@query("exchange", "list")
+def exchanges(node: Node, ask: Nothing) -> Exchanges:
     """List your offers and exchanges, the newest first."""
     me = node.identity.public_key
     rows = node.db.execute(

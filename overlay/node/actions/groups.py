@@ -1,5 +1,7 @@
 """Groups, their charters and their treasury."""
 
+from msgspec.structs import replace
+
 from overlay.dao import custody, governance
 from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.backend import BackendError
@@ -34,16 +36,19 @@ async def sign(node: Node, ask: GroupId) -> Done:
 @action("group", "list", query=True)
 async def groups(node: Node, ask: Nothing) -> Groups:
     """List the groups, who signed, what they wait for, and what their treasuries hold."""
-    return Groups(tuple([await _group(node, group) for group in charters(node.db)]))
+    with node.ledger.snapshot():
+        found = [_group(node, group) for group in charters(node.db)]
+    return Groups(tuple([replace(group, balance=await _balance(node, script)) for group, script in found]))
 
 
-async def _group(node: Node, group: Charter) -> Group:
+def _group(node: Node, group: Charter) -> tuple[Group, bytes | None]:
+    """What the ledger says of a group, and the script of its treasury if we can tell it."""
     signed, holders = host_keys(node.db, group), share_holders(node.db, group)
     me, online = node.identity.public_key, set(node.home.network.online())
     key = threshold_key(node.db, group)
     share = custody.share_of(node.db, node.identity, group) if me in group.members and key else None
     script = script_of(share) if share else None
-    return Group(
+    told = Group(
         id=group.id.hex(),
         name=group.name,
         purpose=group.purpose,
@@ -59,8 +64,9 @@ async def _group(node: Node, group: Charter) -> Group:
         threshold_key=key.hex() if key else "",
         address=(address.encode(script, node.config.chain) or "") if script else "",
         network=node.config.chain.label,
-        balance=await _balance(node, script),
+        balance=-1,
     )
+    return told, script
 
 
 async def _balance(node: Node, script: bytes | None) -> int:

@@ -3,22 +3,22 @@
 from overlay.economy.members import member
 from overlay.keys import PublicKey, short
 from overlay.node.actions.lookup import name_of
-from overlay.node.actions.registry import action
+from overlay.node.actions.registry import query
 from overlay.node.node import Node
 from overlay.node.wire import CheatProof, CheatProofs, Nothing, People, Person
 from overlay.trustchain import blocks
 
 
-@action("people", "list", query=True)
-async def people(node: Node, ask: Nothing) -> People:
+@query("people", "list")
+def people(node: Node, ask: Nothing) -> People:
     """List the members with their reputation in your eyes, the most trusted first."""
     online = set(node.home.network.online())
     found = [_person(node, key, key in online) for key in node.home.members()]
     return People(tuple(sorted(found, key=lambda person: (-person.score, person.name, person.public_key))))
 
 
-@action("people", "cheats", query=True)
-async def cheats(node: Node, ask: Nothing) -> CheatProofs:
+@query("people", "cheats")
+def cheats(node: Node, ask: Nothing) -> CheatProofs:
     """List the members that are proven to have signed two histories, with the proofs."""
     return CheatProofs(
         tuple(

@@ -6,7 +6,7 @@ from overlay.dao.governance import Outcome
 from overlay.dao.groups import Charter, Payment, charter, charters, payments, payouts
 from overlay.keys import PublicKey
 from overlay.node.actions.lookup import block_hash, find_member, name_of
-from overlay.node.actions.registry import NotFound, action
+from overlay.node.actions.registry import NotFound, action, query
 from overlay.node.node import Node
 from overlay.node.wire import CastVote, Done, Nothing, Proposal, Proposals, ProposePayment, Vote
 from overlay.trustchain.statements import ProposePayment as ProposePaymentStatement
@@ -41,8 +41,8 @@ async def vote(node: Node, ask: CastVote) -> Done:
     return Done(block.hash.hex())
 
 
-@action("proposal", "list", query=True)
-async def proposals(node: Node, ask: Nothing) -> Proposals:
+@query("proposal", "list")
+def proposals(node: Node, ask: Nothing) -> Proposals:
     """List the proposals of all groups, their votes, and what was paid."""
     found = [_proposal(node, group, asked) for group in charters(node.db) for asked in payments(node.db, group)]
     return Proposals(tuple(sorted(found, key=lambda proposal: (-proposal.deadline, proposal.id))))

@@ -3,9 +3,16 @@
     @action("voucher", "mint")
     async def mint(node: Node, ask: MintVoucher) -> Voucher: ...
 
-The function's docstring is its help. A query (`query=True`) changes nothing and is a GET; everything else is a POST.
+The function's docstring is its help. What changes something is a POST. What only reads is a GET:
+
+    @query("voucher", "list")
+    def vouchers(node: Node, ask: Nothing) -> Vouchers: ...
+
+It is not a coroutine, so it answers from one state of the ledger, whatever is stored meanwhile. A read that also asks
+elsewhere is an action with `query=True`, and takes a snapshot by itself for what must fit together.
 """
 
+import functools
 import inspect
 import typing
 from collections.abc import Awaitable, Callable
@@ -59,5 +66,19 @@ def action(
             raise TypeError(f"the action {group} {verb} has no docstring, which is its help")
         ACTIONS[group, verb] = Action(group, verb, help_, query, hints["ask"], hints["return"], function)
         return function
+
+    return register
+
+
+def query(group: str, verb: str) -> Callable[[Callable[[Node, A], T]], Callable[[Node, A], Awaitable[T]]]:
+    """Register a function that reads from one state of this node's ledger."""
+
+    def register(function: Callable[[Node, A], T]) -> Callable[[Node, A], Awaitable[T]]:
+        @functools.wraps(function)
+        async def read(node: Node, ask: A) -> T:
+            with node.ledger.snapshot():
+                return function(node, ask)
+
+        return action(group, verb, query=True)(read)
 
     return register

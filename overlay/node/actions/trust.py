@@ -4,7 +4,7 @@ from overlay.keys import PublicKey, short
 from overlay.meritrank import Explanation, sybil_report
 from overlay.meritrank.picture import png, svg
 from overlay.node.actions.lookup import find_member, name_of
-from overlay.node.actions.registry import action
+from overlay.node.actions.registry import query
 from overlay.node.node import Node
 from overlay.node.wire import (
     AskReport,
@@ -23,29 +23,29 @@ from overlay.node.wire import (
 )
 
 
-@action("trust", "show", query=True)
-async def show(node: Node, ask: AskTrust) -> Trust:
+@query("trust", "show")
+def show(node: Node, ask: AskTrust) -> Trust:
     """Show one member's reputation in your eyes, and how much to accept from it provisionally."""
     return _trust(node, find_member(node, ask.member))
 
 
-@action("trust", "top", query=True)
-async def top(node: Node, ask: AskTop) -> TrustList:
+@query("trust", "top")
+def top(node: Node, ask: AskTop) -> TrustList:
     """Show the members whom you trust most."""
     best = node.home.opinions.reputation.top(ask.count)
     return TrustList(tuple(_trust(node, PublicKey(key)) for key, _ in best))
 
 
-@action("trust", "why", query=True)
-async def why(node: Node, ask: AskTrust) -> Why:
+@query("trust", "why")
+def why(node: Node, ask: AskTrust) -> Why:
     """Explain a reputation: the paths of trust, the exchanges behind each step, and each one's worth."""
     key = find_member(node, ask.member)
     explained = node.home.opinions.reputation.why(key)
     return Why(_shown(node, key), explained.score.value, _reasons(node, explained), _without(node, explained))
 
 
-@action("trust", "report", query=True)
-async def report(node: Node, ask: AskReport) -> TrustReport:
+@query("trust", "report")
+def report(node: Node, ask: AskReport) -> TrustReport:
     """Show what a member could gain by inventing others: the bound, and what four attacks would bring."""
     key = find_member(node, ask.member)
     found = sybil_report(node.home.opinions.reputation, key, ask.sybils)
@@ -53,8 +53,8 @@ async def report(node: Node, ask: AskReport) -> TrustReport:
     return TrustReport(_shown(node, key), found.score.value, found.sybils, found.bound, gains)
 
 
-@action("trust", "picture", query=True)
-async def picture(node: Node, ask: Nothing) -> TrustPicture:
+@query("trust", "picture")
+def picture(node: Node, ask: Nothing) -> TrustPicture:
     """Draw your trust neighbourhood, as SVG and PNG."""
     reputation = node.home.opinions.reputation
 

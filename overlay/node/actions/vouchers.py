@@ -5,7 +5,7 @@ from overlay.content.tallies import tallies as all_tallies
 from overlay.economy.standing import Standing, current_holdings, supply
 from overlay.keys import PublicKey
 from overlay.node.actions.lookup import name_of
-from overlay.node.actions.registry import action
+from overlay.node.actions.registry import action, query
 from overlay.node.node import Node
 from overlay.node.wire import (
     HoldingModel,
@@ -37,15 +37,15 @@ async def mint(node: Node, ask: MintVoucher) -> Voucher:
     return _voucher(node, node.db.execute(f"{COLUMNS} WHERE id = ?", (block.hash,)).fetchone())
 
 
-@action("voucher", "list", query=True)
-async def vouchers(node: Node, ask: Nothing) -> Vouchers:
+@query("voucher", "list")
+def vouchers(node: Node, ask: Nothing) -> Vouchers:
     """List the promises that this node knows, and what became of them."""
     rows = node.db.execute(f"{COLUMNS} ORDER BY promise, id").fetchall()
     return Vouchers(tuple(_voucher(node, row) for row in rows))
 
 
-@action("voucher", "holdings", query=True)
-async def holdings(node: Node, ask: Nothing) -> Holdings:
+@query("voucher", "holdings")
+def holdings(node: Node, ask: Nothing) -> Holdings:
     """List what you hold: spendable now, not final yet, and bound in open proposals."""
     sums: dict[bytes, list[int]] = {}
     for each in current_holdings(node.db, node.identity.public_key, node.clock.now()):
@@ -54,16 +54,16 @@ async def holdings(node: Node, ask: Nothing) -> Holdings:
     return Holdings(tuple(_holding(node, voucher, *each) for voucher, each in sorted(sums.items())))
 
 
-@action("content", "list", query=True)
-async def content(node: Node, ask: Nothing) -> Media:
+@query("content", "list")
+def content(node: Node, ask: Nothing) -> Media:
     """List the pictures of all promises, and whether this node has them."""
     rows = node.db.execute(f"{COLUMNS} WHERE infohash IS NOT NULL ORDER BY id").fetchall()
     found = (_picture(node, infohash, sha256, size) for *_, infohash, sha256, size in rows)
     return Media(tuple(found))
 
 
-@action("content", "tallies", query=True)
-async def tallies(node: Node, ask: Nothing) -> Tallies:
+@query("content", "tallies")
+def tallies(node: Node, ask: Nothing) -> Tallies:
     """List who signed for how much useful data from whom."""
     return Tallies(
         tuple(
