@@ -23,6 +23,10 @@ SECRET_PREFIX = b"LibNaCLSK:"
 PUBLIC_KEY_BYTES = 74
 SIGNATURE_BYTES = 64
 SECRET_BYTES = 64
+ED25519_MULTICODEC = b"\xed\x01"
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+# A key, plain or protected by a passphrase, has less than 300 bytes.
+MAX_KEY_FILE_BYTES = 4_096
 
 
 class InvalidKey(ValueError):
@@ -50,6 +54,20 @@ def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
 def short(public_key: bytes) -> str:
     """Ten hex digits of the signing half: enough for people to tell keys apart on one screen."""
     return public_key[42:47].hex()
+
+
+def did_key(public_key: PublicKey) -> str:
+    """The signing half as other software names it: `did:key` of W3C CCG, multicodec ed25519-pub in base58btc."""
+    return f"did:key:z{_base58(ED25519_MULTICODEC + public_key[42:])}"
+
+
+def _base58(raw: bytes) -> str:
+    """Bitcoin's alphabet; `raw` begins with a byte that is not zero."""
+    number, digits = int.from_bytes(raw, "big"), ""
+    while number:
+        number, digit = divmod(number, len(BASE58))
+        digits = BASE58[digit] + digits
+    return digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +116,11 @@ def save(path: Path, identity: Identity) -> None:
         os.fsync(file.fileno())
 
 
-def load(path: Path) -> Identity:
-    """Read a secret from `path`; raises InvalidKey when others may read it or it is no key."""
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+def read(path: Path) -> bytes:
+    """The content of a key file; raises InvalidKey when others may read it, or it is much too long for a key."""
+    status = path.stat()
+    if stat.S_IMODE(status.st_mode) & 0o077:
         raise InvalidKey(f"{path}: other users of this machine can read the key; run chmod 600 on it")
-    try:
-        return Identity.from_secret(path.read_bytes())
-    except InvalidKey as error:
-        raise InvalidKey(f"{path}: {error}") from error
+    if status.st_size > MAX_KEY_FILE_BYTES:
+        raise InvalidKey(f"{path}: a key has at most {MAX_KEY_FILE_BYTES:,} bytes")
+    return path.read_bytes()

@@ -9,6 +9,7 @@ from overlay.economy.facts import Leg as FoldedLeg
 from overlay.economy.facts import inputs_of, legs_of
 from overlay.economy.holdings import issuer_of
 from overlay.economy.making import is_whole
+from overlay.economy.making import legs_of as places_of
 from overlay.economy.standing import Standing, is_complete, look_at, standing
 from overlay.keys import PublicKey, short
 from overlay.trustchain import blocks
@@ -29,7 +30,7 @@ def can_be_judged(db: sqlite3.Connection, proposal: BlockHash) -> bool:
     number = blocks.find_id(db, proposal)
     if number is None or not is_complete(db, number):
         return False
-    return all(is_whole(db, leg.place) for leg in legs_of(db, proposal))
+    return all(is_whole(db, leg) for leg in places_of(db, number))
 
 
 def open_body(tx: Transaction, proposal: BlockHash) -> tuple[HalfBlock, list[Part]]:

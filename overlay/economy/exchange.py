@@ -2,7 +2,7 @@
 
 offer_swap, accept_offer, propose      proposing.py: what a member would give, and what for
 agree, cancel                          answering.py: what a member answers
-react, touched, unfinished             reacting.py: what the node does without being asked
+due, react, touched, unfinished        reacting.py: what the node does without being asked
 """
 
 from overlay.economy.answering import agree, cancel
@@ -10,7 +10,7 @@ from overlay.economy.checks import can_be_judged
 from overlay.economy.drafting import Amount
 from overlay.economy.errors import Refused, TooLongAHistory
 from overlay.economy.proposing import accept_offer, offer_swap, propose
-from overlay.economy.reacting import react, touched, unfinished
+from overlay.economy.reacting import due, react, touched, unfinished
 
 __all__ = [
     "Amount",
@@ -20,6 +20,7 @@ __all__ = [
     "agree",
     "can_be_judged",
     "cancel",
+    "due",
     "offer_swap",
     "propose",
     "react",

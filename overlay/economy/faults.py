@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from overlay.economy import weighing
 from overlay.economy.facts import Leg, leg_at, other_issuers
+from overlay.economy.succession import GENERATION_BITS, forebears
 from overlay.keys import PublicKey, short
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
@@ -70,15 +71,26 @@ def _given_after_expiry(db: sqlite3.Connection, key: PublicKey, giver: int) -> I
 
 
 def _accepted_twice(db: sqlite3.Connection, key: PublicKey, issuer: int) -> Iterator[Fault]:
-    """Two spends of one holding that its issuer both accepted, and nobody refused."""
+    """Two spends of one holding of its own voucher, or of one that it took over, the second accepted by this key."""
     rows = db.execute(
         "SELECT l.proposal, l.position FROM voucher_mint m JOIN voucher_leg l ON l.voucher = m.block"
-        " WHERE m.agent = ? AND l.beaten AND l.own IS NOT NULL AND l.word <> 2",
-        (issuer,),
+        " WHERE m.agent = ? AND l.beaten AND l.own IS NOT NULL AND l.word <> 2 AND l.own >> ? = 0",
+        (issuer, GENERATION_BITS),
     ).fetchall()
+    rows += [leg for before in forebears(db, issuer) for leg in _accepted_after(db, issuer, before)]
     pairs = {(leg[0], rival[0]) for leg in rows for rival in weighing.rivals_of(db, leg, least=3)}
     for first, second in sorted({(min(pair), max(pair)) for pair in _in_order(db, list(pairs))}):
         yield Fault(key, f"{short(key)} accepted two spends of one holding of its own voucher", (first, second))
+
+
+def _accepted_after(db: sqlite3.Connection, heir: int, before: int) -> list[tuple[int, int]]:
+    """Legs in vouchers of a key that `heir` goes on for, which it accepted although another spend stood."""
+    return db.execute(
+        "SELECT l.proposal, l.position FROM voucher_mint m JOIN voucher_leg l ON l.voucher = m.block"
+        " WHERE m.agent = ?1 AND l.beaten AND l.word <> 2 AND l.own >> ?3 > 0 AND EXISTS (SELECT 1 FROM"
+        " voucher_witness w WHERE w.proposal = l.proposal AND w.author = ?2 AND w.legs = l.parts AND w.first)",
+        (before, heir, GENERATION_BITS),
+    ).fetchall()
 
 
 def _contradictions(db: sqlite3.Connection, key: PublicKey, issuer: int) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import ClassVar
 
-from overlay.economy import making, weighing
+from overlay.economy import making, succession, weighing
 from overlay.economy.schema import FACTS, READABLE
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
@@ -26,6 +26,7 @@ from overlay.trustchain.statements import (
     OfferSwap,
     ProposeExchange,
     Source,
+    SucceedKey,
     Witness,
     decode_part,
 )
@@ -38,7 +39,7 @@ class HoldingsView:
     """Folds mints, offers, exchange halves, cancellations, witnesses and disclosed legs."""
 
     name: ClassVar[str] = "voucher"
-    schema: ClassVar[str] = FACTS + READABLE
+    schema: ClassVar[str] = FACTS + succession.SCHEMA + READABLE
 
     def fold_block(self, db: sqlite3.Connection, block: HalfBlock, statement: Anything) -> None:
         match statement:
@@ -52,6 +53,9 @@ class HoldingsView:
                 _fold_cancellation(db, block, statement)
             case Witness():
                 _fold_witness(db, block, statement)
+            case SucceedKey():
+                for proposal in succession.fold_claim(db, block, statement):
+                    weighing.weigh_all(db, proposal)
 
     def fold_part(self, db: sqlite3.Connection, block: HalfBlock, part: Disclosure) -> None:
         try:

@@ -4,11 +4,12 @@ import sqlite3
 from dataclasses import dataclass
 from typing import ClassVar
 
+from overlay.economy.claiming import is_claim
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
-from overlay.trustchain.statements import AdmitMember, Anything, FoundCommons, Profile
+from overlay.trustchain.statements import AdmitMember, Anything, FoundCommons, Profile, SucceedKey, VouchForKey
 
 COMMONS_ID_BYTES = 20
 
@@ -53,6 +54,13 @@ class MembersView:
     CREATE TABLE IF NOT EXISTS member_profile (
         key BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB NOT NULL, name TEXT NOT NULL, about TEXT NOT NULL,
         headless INTEGER NOT NULL, PRIMARY KEY (key, sequence, block)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS member_claim (
+        claim BLOB PRIMARY KEY, old BLOB NOT NULL, new BLOB NOT NULL) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS member_claim_on ON member_claim (old);
+    CREATE INDEX IF NOT EXISTS member_claim_by ON member_claim (new);
+    CREATE TABLE IF NOT EXISTS member_vouch (
+        claim BLOB NOT NULL, sponsor BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB NOT NULL,
+        member BLOB NOT NULL, stands INTEGER NOT NULL, PRIMARY KEY (claim, sponsor, sequence, block)) WITHOUT ROWID;
     """
 
     def fold_block(self, db: sqlite3.Connection, block: HalfBlock, statement: Anything) -> None:
@@ -61,13 +69,24 @@ class MembersView:
                 row = (block.hash, block.public_key, name, purpose, weight)
                 db.execute("INSERT INTO member_commons VALUES (?,?,?,?,?)", row)
             case AdmitMember(member=member):
-                db.execute("INSERT OR IGNORE INTO member_admission VALUES (?,?)", (block.public_key, member))
+                _fold_admission(db, block, member)
+            case VouchForKey(member=member, claim=claim, stands=stands):
+                if stands:
+                    _fold_admission(db, block, member)
+                vouch = (claim, block.public_key, block.sequence_number, block.hash, member, stands)
+                db.execute("INSERT INTO member_vouch VALUES (?,?,?,?,?,?)", vouch)
+            case SucceedKey(old=old) if is_claim(block, statement):
+                db.execute("INSERT INTO member_claim VALUES (?,?,?)", (block.hash, old, block.public_key))
             case Profile(name=name, about=about, headless=headless):
                 row_ = (block.public_key, block.sequence_number, block.hash, name, about, headless)
                 db.execute("INSERT INTO member_profile VALUES (?,?,?,?,?,?)", row_)
 
     def fold_part(self, db: sqlite3.Connection, block: HalfBlock, part: Disclosure) -> None:
         """Bodies say nothing of membership."""
+
+
+def _fold_admission(db: sqlite3.Connection, block: HalfBlock, member: bytes) -> None:
+    db.execute("INSERT OR IGNORE INTO member_admission VALUES (?,?)", (block.public_key, member))
 
 
 def commons(db: sqlite3.Connection, commons_id: bytes) -> Commons | None:

@@ -11,6 +11,7 @@ from itertools import chain
 
 from overlay.economy.errors import TooLongAHistory
 from overlay.economy.facts import Leg, Place
+from overlay.economy.succession import line_of
 from overlay.economy.weighing import others_of
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
@@ -46,9 +47,11 @@ def exchange_trail(db: sqlite3.Connection, leg: Place) -> Trail:
         "SELECT agent FROM voucher_leg JOIN voucher_mint ON block = voucher WHERE proposal = ? AND position = ?", leg
     ).fetchone()
     query = "SELECT block, 0 FROM voucher_witness WHERE proposal = ? AND author = ? ORDER BY sequence LIMIT ?"
+    issuers = (issuer, *(other for other, _ in others_of(db, leg)))
     words = (
         db.execute(query, (proposal, author, MAX_WORDS)).fetchall()
-        for author in (issuer, *(other for other, _ in others_of(db, leg)))
+        for each in issuers
+        for author, _ in line_of(db, each)
     )
     return halves + list(chain.from_iterable(words))
 

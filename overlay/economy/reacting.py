@@ -8,6 +8,7 @@ from overlay.economy.answering import agree, cancel
 from overlay.economy.checks import open_body
 from overlay.economy.errors import Refused
 from overlay.economy.standing import Standing, is_complete, standing, standing_of
+from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.ledger import Changes, Transaction, meaning
@@ -37,6 +38,25 @@ def touched(changes: Changes) -> set[BlockHash]:
             case ProposeExchange() | Mint():
                 found.add(block.hash)
     return found
+
+
+# An exchange on which a word of ours may be missing, or of whose outputs one may be; or one that waits for our answer.
+_DUE = (
+    "SELECT 1 FROM voucher_leg l JOIN voucher_mint m ON m.block = l.voucher WHERE l.proposal = ?1 AND l.made"
+    " AND l.word = 0 AND (m.agent = ?2 OR EXISTS (SELECT 1 FROM voucher_heir)) UNION ALL"
+    " SELECT 1 FROM voucher_input i JOIN voucher_leg l USING (proposal, position) WHERE i.source = ?1 AND l.made"
+    " AND l.word = 0 UNION ALL"
+    " SELECT 1 FROM voucher_proposal WHERE block = ?1 AND counterparty = ?2 AND agreed IS NULL"
+    " AND (offer IS NOT NULL OR EXISTS (SELECT 1 FROM forked WHERE agent = proposer)) LIMIT 1"
+)
+
+
+def due(db: sqlite3.Connection, me: PublicKey, proposals: Iterable[BlockHash]) -> list[BlockHash]:
+    """Those of these exchanges (and mints) on which `react` may have something to do, in the order of their hashes:
+    most need nothing, and then no transaction either."""
+    agent = blocks.agent_of(db, me)
+    numbers = ((proposal, blocks.find_id(db, proposal)) for proposal in sorted(set(proposals)))
+    return [each for each, number in numbers if number and db.execute(_DUE, (number, agent)).fetchone()]
 
 
 def react(tx: Transaction, proposals: Iterable[BlockHash]) -> None:

@@ -7,12 +7,14 @@ agreeing to it is a refusal.
 
 Where several issuers are concerned, all must accept. An issuer that has accepted is bound until another has refused;
 then it takes its acceptance back by a second word (a release), and only then accepts another spend of the same
-holding. The refusal alone, should its author also have accepted, does not undo what the first issuer still holds to.
+holding. Who goes on for an issuer speaks for it, behind all that the issuer itself has said (`succession.py`). The
+refusal alone, should its author also have accepted, does not undo what the first issuer still holds to.
 """
 
 import sqlite3
 from dataclasses import dataclass
 
+from overlay.economy.succession import GENERATION_BITS, line_of
 from overlay.economy.supply import count_redeemed
 from overlay.trustchain import blocks
 
@@ -22,7 +24,9 @@ NO_WORD, ACCEPTED, REFUSED = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """All that one issuer has said of one exchange: places on its chain, the lowest first, and what it said there."""
+    """All that one issuer has said of one exchange: places on its chain, the lowest first, and what it said there.
+
+    Places on the chains of those who go on for it have their generation above the 32 bits of the number."""
 
     said: tuple[tuple[int, bool], ...]
 
@@ -39,6 +43,12 @@ class Words:
         return any(not yes for _, yes in self.said)
 
 
+_WORDS = (
+    "SELECT w.sequence, w.first FROM voucher_witness w JOIN voucher_agreement a"
+    " ON a.proposal = w.proposal AND a.block = w.agreement WHERE w.proposal = ? AND w.author = ? AND w.legs = ?"
+)
+
+
 def words_of(db: sqlite3.Connection, proposal: int, issuer: int, parts: int) -> Words:
     """The words of an issuer on an agreed exchange, as far as they judge exactly the legs `parts` (a bit mask)."""
     query = "SELECT counterparty, agreed FROM voucher_proposal WHERE block = ?"
@@ -48,12 +58,11 @@ def words_of(db: sqlite3.Connection, proposal: int, issuer: int, parts: int) -> 
 
 def _words(db: sqlite3.Connection, proposal: int, issuer: int, parts: int, agreed: int | None) -> Words:
     """The same; `agreed` is the place of the agreement half where the issuer itself has signed it."""
-    rows = db.execute(
-        "SELECT w.sequence, w.first FROM voucher_witness w JOIN voucher_agreement a"
-        " ON a.proposal = w.proposal AND a.block = w.agreement WHERE w.proposal = ? AND w.author = ? AND w.legs = ?",
-        (proposal, issuer, parts),
-    ).fetchall()
-    said = [(sequence, bool(first)) for sequence, first in rows]
+    said = [
+        (generation << GENERATION_BITS | sequence, bool(first))
+        for author, generation in line_of(db, issuer)
+        for sequence, first in db.execute(_WORDS, (proposal, author, parts)).fetchall()
+    ]
     if agreed is not None:
         said.append(_as_counterparty(db, proposal, issuer, agreed))
     return Words(tuple(sorted(said)))

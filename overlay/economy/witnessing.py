@@ -8,7 +8,7 @@ refuses, so that one silent issuer binds nobody for ever.
 import sqlite3
 from dataclasses import dataclass
 
-from overlay.economy import provenance, weighing
+from overlay.economy import provenance, succession, weighing
 from overlay.economy.facts import Leg, leg_at, legs_of, other_issuers, word_on
 from overlay.economy.standing import Standing, holding_standing, is_cancelled
 from overlay.keys import PublicKey
@@ -43,9 +43,10 @@ def _give_words(tx: Transaction, proposal: int) -> bool | None:
     """True when a word was given, False when one may be due later, None when nothing is to be said here."""
     me = tx.identity.public_key
     agreed = _agreed(tx.db, proposal)
-    if agreed is None or agreed.counterparty == me:
+    if agreed is None:
         return None
-    legs, gave = [leg for leg in legs_of(tx.db, agreed.proposal) if leg.issuer == me], list[bool]()
+    line = _line(tx, is_counterparty=agreed.counterparty == me)
+    legs, gave = [leg for leg in legs_of(tx.db, agreed.proposal) if _is_ours(tx, line, leg)], list[bool]()
     for parts in sorted({leg.parts for leg in legs}):
         mine = [leg for leg in legs if leg.parts == parts]
         if mine[0].own is not None or word_on(tx.db, mine[0]) is not None:
@@ -55,6 +56,20 @@ def _give_words(tx: Transaction, proposal: int) -> bool | None:
         if verdict is not None:
             _say(tx, agreed, mine, first=verdict)
     return any(gave) if gave else None
+
+
+def _line(tx: Transaction, *, is_counterparty: bool) -> set[PublicKey]:
+    """For whom we speak as issuer: ourselves, where our agreement does not say it already, and keys before ours."""
+    me = tx.identity.public_key
+    before = {blocks.key_of(tx.db, each) for each in succession.forebears(tx.db, blocks.agent_id(tx.db, me))}
+    return before if is_counterparty else {me} | before
+
+
+def _is_ours(tx: Transaction, line: set[PublicKey], leg: Leg) -> bool:
+    """Whether we judge a leg; of vouchers of a key before ours only what it promised before it signed twice."""
+    if leg.issuer not in line:
+        return False
+    return leg.issuer == tx.identity.public_key or succession.was_promised_before_the_fork(tx.db, leg.voucher)
 
 
 def _verdict(tx: Transaction, agreed: _Agreed, legs: list[Leg], parts: int) -> bool | None:
@@ -96,9 +111,7 @@ def _sources(db: sqlite3.Connection, leg: Leg) -> list[tuple[tuple[int, int], bo
 
 def _is_my_turn(tx: Transaction, leg: Leg, agreed: _Agreed) -> bool:
     earlier = [
-        (key, parts)
-        for key, parts in other_issuers(tx.db, leg)
-        if key < tx.identity.public_key or key == agreed.counterparty
+        (key, parts) for key, parts in other_issuers(tx.db, leg) if key < leg.issuer or key == agreed.counterparty
     ]
     words = (weighing.words_of(tx.db, agreed.number, blocks.agent_id(tx.db, key), parts) for key, parts in earlier)
     return all(each.first for each in words)
@@ -118,7 +131,8 @@ def _say(tx: Transaction, agreed: _Agreed, legs: list[Leg], *, first: bool) -> N
 def _sign(tx: Transaction, agreed: _Agreed, leg: Leg, *, first: bool) -> None:
     """Say it, to the parties and to the other issuers, whose own words may wait for it."""
     word = tx.append(Witness(agreed.proposal, agreed.agreement, leg.parts, first), to=agreed.proposer)
-    concerned = {agreed.proposer, agreed.counterparty, *(key for key, _ in other_issuers(tx.db, leg))}
+    others = (succession.newest_key_of(tx.db, key) for key, _ in other_issuers(tx.db, leg))
+    concerned = {agreed.proposer, agreed.counterparty, *others}
     for receiver in sorted(concerned):
         tx.post(receiver, word.hash)
 
@@ -129,8 +143,7 @@ def _release(tx: Transaction, rivals: list[tuple[int, int]]) -> None:
         rival, agreed = leg_at(tx.db, place), _agreed(tx.db, place[0])
         if rival is None or agreed is None:
             continue
-        me = blocks.agent_id(tx.db, tx.identity.public_key)
-        said = weighing.words_of(tx.db, place[0], me, rival.parts)
+        said = weighing.words_of(tx.db, place[0], blocks.agent_id(tx.db, rival.issuer), rival.parts)
         if said.accepted and not said.refused:
             _sign(tx, agreed, rival, first=False)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from overlay.keys import PublicKey
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.statements import AgreeExchange, AgreeTally, Anything, ProposeExchange, TallyUpload
@@ -34,11 +35,10 @@ class FeedbackView:
     name: ClassVar[str] = "feedback"
     schema: ClassVar[str] = """
     CREATE TABLE IF NOT EXISTS feedback_half (
-        id BLOB PRIMARY KEY, author BLOB NOT NULL, counterparty BLOB NOT NULL, sequence INTEGER NOT NULL,
-        worth INTEGER NOT NULL, received INTEGER NOT NULL) WITHOUT ROWID;
+        block INTEGER PRIMARY KEY, worth INTEGER NOT NULL, received INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS feedback_answer (
-        half BLOB NOT NULL, id BLOB NOT NULL, author BLOB NOT NULL, link_key BLOB NOT NULL,
-        link_sequence INTEGER NOT NULL, worth INTEGER NOT NULL, PRIMARY KEY (half, id)) WITHOUT ROWID;
+        proposal INTEGER NOT NULL, block INTEGER NOT NULL, worth INTEGER NOT NULL,
+        PRIMARY KEY (proposal, block)) WITHOUT ROWID;
     """
 
     def fold_block(self, db: sqlite3.Connection, block: HalfBlock, statement: Anything) -> None:
@@ -57,23 +57,27 @@ class FeedbackView:
 
     def _fold_half(self, db: sqlite3.Connection, block: HalfBlock, worth: int, received: int) -> None:
         if not block.is_agreement and block.link_public_key != block.public_key:
-            row = (block.hash, block.public_key, block.link_public_key, block.sequence_number, worth, received)
-            db.execute("INSERT INTO feedback_half VALUES (?,?,?,?,?,?)", row)
+            row = (blocks.block_id(db, block.hash), worth, received)
+            db.execute("INSERT INTO feedback_half VALUES (?,?,?)", row)
 
     def _fold_answer(self, db: sqlite3.Connection, block: HalfBlock, half: bytes, worth: int) -> None:
-        link = (block.link_public_key, block.link_sequence_number)
-        row = (half, block.hash, block.public_key, *link, worth)
-        db.execute("INSERT INTO feedback_answer VALUES (?,?,?,?,?,?)", row)
+        row = (blocks.block_id(db, half), blocks.block_id(db, block.hash), worth)
+        db.execute("INSERT INTO feedback_answer VALUES (?,?,?)", row)
+
+
+# Who said what to whom stands in the blocks; of several answers at one place the one with the lowest hash counts.
+_PAIRS = (
+    "SELECT author.key, other.key, f.worth, f.received, h.hash, min(a.hash), g.worth FROM feedback_half f"
+    " JOIN half h ON h.id = f.block JOIN feedback_answer g ON g.proposal = f.block JOIN half a ON a.id = g.block"
+    " JOIN agent author ON author.id = h.agent JOIN agent other ON other.id = h.link_agent"
+    " WHERE a.agent = h.link_agent AND a.link_agent = h.agent AND a.link_sequence = h.sequence"
+    " GROUP BY f.block ORDER BY h.hash"
+)
 
 
 def evidence(db: sqlite3.Connection, mib_weight: int) -> list[Evidence]:
     """All that fulfilled pairs say, in the order of their blocks' hashes; `mib_weight` is the charter's."""
-    rows = db.execute(
-        "SELECT h.author, h.counterparty, h.worth, h.received, h.id, min(a.id), a.worth"
-        " FROM feedback_half h JOIN feedback_answer a ON a.half = h.id"
-        " WHERE a.author = h.counterparty AND a.link_key = h.author AND a.link_sequence = h.sequence"
-        " GROUP BY h.id ORDER BY h.id"
-    )
+    rows = db.execute(_PAIRS)
     found = []
     for author, counterparty, worth, received, half, answer, answer_worth in rows:
         weight = worth * UNIT + received * mib_weight * UNIT // MIB

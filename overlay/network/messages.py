@@ -24,8 +24,10 @@ M = TypeVar("M", bound=msgspec.Struct)
 PARCEL_BYTES = 768 << 10
 MAX_PARCEL_BLOCKS = 64
 MAX_PARCEL_PARTS = 512
-# Heads of one answer: 1,000 x 90 bytes are 90 kB. Larger commons take several.
+# Heads of one answer: 1,000 x 100 bytes are 100 kB. Larger commons take several.
 MAX_HEADS = 1_000
+# As many bytes of a block's hash tell two histories apart; who finds two blocks alike in them has signed both.
+TIP_BYTES = 8
 # Chains are compared in so many buckets, by a digest each: 64 x 8 bytes are half a kilobyte per comparison.
 HEAD_BUCKETS = 64
 DIGEST_BYTES = 8
@@ -100,12 +102,14 @@ class Receipt(Wire, frozen=True):
 
 class Head(Wire, frozen=True):
     """How far a node knows one chain: `contiguous` from the genesis, `highest` at all; `forks` counts the places at
-    which its key is proven to have signed twice, up to MAX_FORKS."""
+    which its key is proven to have signed twice, up to MAX_FORKS. `tip` is the beginning of the hash of the block at
+    `contiguous` (the lowest, where there are two), so that two histories of one length differ too."""
 
     key: Key
     contiguous: Sequence_
     highest: Sequence_
     forks: Annotated[int, Meta(ge=0, le=MAX_FORKS)]
+    tip: Annotated[bytes, Meta(max_length=TIP_BYTES)] = b""
 
 
 class AskHeads(Wire, frozen=True):
@@ -125,12 +129,14 @@ class Heads(Wire, frozen=True):
 
 class AskRange(Wire, frozen=True):
     """For one block at each place first..last of one chain, in order; with `forks`, for the proofs, two blocks each,
-    that its key signed twice."""
+    that its key signed twice; with `declares`, only for those among them that declare something: who belongs, how a
+    member shows itself, charters."""
 
     key: Key
     first: Sequence_
     last: Sequence_
     forks: bool = False
+    declares: bool = False
 
 
 class AskToJoin(Wire, frozen=True):

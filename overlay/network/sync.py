@@ -7,13 +7,13 @@ aside for a while. What has come is kept, so an interrupted answer is gone on wi
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 from overlay.keys import PublicKey, short
-from overlay.network.heads import KnownHeads, place, raw_chain, raw_forks
+from overlay.network.heads import DECLARE, KnownHeads, place, raw_chain, raw_declares, raw_forks
 from overlay.network.intake import Conveyor, Intake
 from overlay.network.messages import AskHeads, AskRange, BadMessage, Head, Heads, decode, encode, frames, unpack_all
-from overlay.network.network import CallFailed, Network
+from overlay.network.network import CallFailed, Network, Refusal
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Ledger
@@ -40,6 +40,8 @@ MAX_PAGES = 64
 MAX_EMPTY = 8
 # A peer that misled us is left aside for this many of its turns, twice as many each time after.
 MAX_STRIKES = 6
+# How far each peer was asked for what each member declares, whose chain is not kept: 50,000 x 300 bytes are 15 MB.
+MAX_SKIMMED = 50_000
 # Blocks of one piece of an answer: 64 of at most 1,445 bytes are less than a stream's outbox (128 KiB).
 BLOCKS_PER_PIECE = 64
 
@@ -49,10 +51,18 @@ class Misled(Exception):
 
 
 class Sync:
-    """Compares and fetches. `members` says whose chains are kept."""
+    """Compares and fetches. `members` says whose chains are heard of, `keeps` which of these are fetched whole: of the
+    others what they declare, and proofs against them."""
 
-    def __init__(self, ledger: Ledger, network: Network, members: Callable[[], set[PublicKey]]) -> None:
-        self._ledger, self._network = ledger, network
+    def __init__(
+        self,
+        ledger: Ledger,
+        network: Network,
+        members: Callable[[], set[PublicKey]],
+        keeps: Callable[[PublicKey], bool] = lambda _: True,
+    ) -> None:
+        self._ledger, self._network, self.keeps = ledger, network, keeps
+        self._skimmed: dict[tuple[PublicKey, PublicKey], int] = {}  # how far a peer was asked for what one declares
         self._heads = KnownHeads(ledger, members)
         self._intake = Intake(ledger)
         self._asked: dict[PublicKey, int] = {}
@@ -80,6 +90,10 @@ class Sync:
     def members(self) -> set[PublicKey]:
         """Whose chains are kept."""
         return self._heads.members()
+
+    def forgotten(self, keys: Iterable[PublicKey]) -> None:
+        """Blocks of these chains are no longer here: others are told so from now on."""
+        self._heads.look_again(keys)
 
     def all_members(self, keys: Iterable[PublicKey]) -> bool:
         """Whether these are all members, as far as this node knows."""
@@ -199,20 +213,35 @@ class Sync:
         key = PublicKey(head.key)
         if key not in self.members() or key in self._fetching:
             return None
-        ours, asks = self._heads.of(key), list[AskRange]()
-        if head.forks > ours.forks:
-            asks.append(AskRange(key, 0, 0, forks=True))
-        if head.contiguous > ours.contiguous:
-            asks.append(AskRange(key, ours.contiguous + 1, head.contiguous))
+        ours = self._heads.of(key)
+        asks = [*_wants(ours, head)] if self.keeps(key) else [*self._wants_little(peer, ours, head)]
         if not asks:
             return None
-        asked[key] = ours
+        if not all(ask.declares for ask in asks):  # what declares nothing new is no false claim
+            asked[key] = ours
         self._fetching.add(key)
-        return sum([await self._fetch(peer, ask, conveyor) for ask in asks])
+        try:
+            came = sum([await self._fetch(peer, ask, conveyor) for ask in asks])
+        finally:
+            if key not in asked:
+                self._fetching.discard(key)
+        return came if key in asked else None
+
+    def _wants_little(self, peer: PublicKey, ours: Head, head: Head) -> Iterator[AskRange]:
+        """What to ask about a chain that is not kept: each peer, once for each place."""
+        if head.forks > ours.forks:
+            yield AskRange(ours.key, 0, 0, forks=True)
+        skimmed = max(ours.contiguous, self._skimmed.get((peer, PublicKey(ours.key)), 0))
+        if head.contiguous > skimmed:
+            if len(self._skimmed) >= MAX_SKIMMED:
+                self._skimmed.clear()
+            self._skimmed[peer, PublicKey(ours.key)] = head.contiguous
+            yield AskRange(ours.key, skimmed + 1, head.contiguous, declares=True)
 
     async def _fetch(self, peer: PublicKey, ask: AskRange, conveyor: Conveyor) -> int:
-        """Fetch one range and put it on the conveyor as it comes; returns how many blocks came."""
-        follows = ask.first
+        """Fetch one range and put it on the conveyor as it comes; returns how many blocks came that may be new."""
+        follows, ours = ask.first, self._heads.of(PublicKey(ask.key))
+        is_overlap = not ask.forks and not ask.declares and ask.first <= ours.contiguous
         async with self._network.open(peer, RANGE, encode(ask), RANGE_PATIENCE) as batches:
             async for batch in batches:
                 found = unpack_all(batch)
@@ -220,7 +249,7 @@ class Sync:
                 await conveyor.put(found)
                 if conveyor.refused:
                     break
-        return follows - ask.first
+        return max(0, follows - ask.first - is_overlap)
 
     # Answering
 
@@ -233,9 +262,24 @@ class Sync:
         if ask.forks:
             yield frames(raw_forks(db, key))
             return
-        while found := raw_chain(db, key, first, ask.last, BLOCKS_PER_PIECE):
+        told = raw_declares if ask.declares else raw_chain
+        if not told(db, key, first, ask.last, 1) and not self.keeps(key):
+            # Whoever asks for its own newest block must not take our silence for a word that there is none.
+            raise Refusal("this node does not keep that chain, and knows nothing of its end")
+        while found := told(db, key, first, ask.last, BLOCKS_PER_PIECE):
             yield frames(raw for _, raw in found)
             first = found[-1][0] + 1
+
+
+def _wants(ours: Head, head: Head) -> Iterator[AskRange]:
+    """What to ask about a chain of which a peer knows more, or something else. The block at our own end is asked for
+    again: where it is another than ours, that proves two histories, which no comparison of lengths would show."""
+    if head.forks > ours.forks:
+        yield AskRange(ours.key, 0, 0, forks=True)
+    if head.contiguous > ours.contiguous:
+        yield AskRange(ours.key, max(1, ours.contiguous), head.contiguous)
+    elif head.contiguous == ours.contiguous and head.tip != ours.tip and not ours.forks and not head.forks:
+        yield AskRange(ours.key, ours.contiguous, ours.contiguous)
 
 
 def _gain(before: Head, after: Head) -> int:
@@ -246,9 +290,17 @@ def _gain(before: Head, after: Head) -> int:
 def _check_order(ask: AskRange, found: list[HalfBlock], follows: int) -> int:
     """Whether blocks are of the chain that was asked for, and numbered from `follows` on without a gap; returns the
     number that follows then. Raises Misled."""
-    for number, block in enumerate(found, follows):
+    for block in found:
         if block.public_key != ask.key:
             raise Misled("it sent a block of another chain than was asked for")
-        if not ask.forks and (block.sequence_number != number or number > ask.last):
+        if ask.forks:
+            follows += 1
+        elif ask.declares:
+            if block.type != DECLARE or not follows <= block.sequence_number <= ask.last:
+                raise Misled("it sent something else than what one declares")
+            follows = block.sequence_number + 1
+        elif block.sequence_number != follows or follows > ask.last:
             raise Misled("it sent a block out of order, or of a place that was not asked for")
-    return follows + len(found)
+        else:
+            follows += 1
+    return follows

@@ -8,10 +8,10 @@ The signature covers the pack with 64 ASCII zeros in its place; the hash is SHA-
 
 import hashlib
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NewType
 
-from overlay.keys import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Identity, InvalidKey, PublicKey, parse_public_key, verify
+from overlay.keys import PUBLIC_KEY_BYTES, PUBLIC_PREFIX, SIGNATURE_BYTES, Identity, PublicKey, verify
 
 BlockHash = NewType("BlockHash", bytes)
 
@@ -105,7 +105,18 @@ class HalfBlock:
         if identity.public_key != self.public_key:
             raise ValueError("a half-block is signed by the key that it names")
         message = self.pack(signature=False)
-        signed = replace(self, signature=identity.sign(message))
+        signature = identity.sign(message)
+        signed = HalfBlock(
+            self.public_key,
+            self.sequence_number,
+            self.link_public_key,
+            self.link_sequence_number,
+            self.previous_hash,
+            self.type,
+            self.transaction,
+            self.timestamp,
+            signature,
+        )
         signed._packed.append(message[:_SIGNED_FROM] + signed.signature + message[_SIGNED_FROM + SIGNATURE_BYTES :])
         return signed
 
@@ -123,26 +134,44 @@ def unpack(raw: bytes) -> HalfBlock:
     if len(raw) - offset != _TIMESTAMP.size:
         raise MalformedBlock(f"{len(raw) - offset} bytes follow the transaction where the timestamp has 8")
     (timestamp,) = _TIMESTAMP.unpack_from(raw, offset)
-    _check_key(key, "public key")
-    if link_key != ANYONE:
-        _check_key(link_key, "link key")
+    if not key.startswith(PUBLIC_PREFIX):
+        raise MalformedBlock("the public key is not a member key: it does not begin with LibNaCLPK:")
+    if link_key != ANYONE and not link_key.startswith(PUBLIC_PREFIX):
+        raise MalformedBlock("the link key is not a member key: it does not begin with LibNaCLPK:")
     block = HalfBlock(key, sequence, link_key, link_sequence, previous, kind, transaction, timestamp, signature)
     block._packed.append(bytes(raw))
     return block
 
 
+def stored(key: bytes, sequence: int, link_key: bytes, link_sequence: int, tail: bytes) -> HalfBlock:
+    """A block that was unpacked once and kept as what an index needs and a `tail`: its bytes from the previous hash on.
+
+    What was kept is not checked again; a tail that was altered gives a block whose hash and signature do not fit.
+    """
+    raw = b"".join((key, _LENGTH.pack(sequence), link_key, _LENGTH.pack(link_sequence), tail))
+    kind_from = FIXED_BYTES - _LENGTH.size - _TIMESTAMP.size
+    kind_to = kind_from + int.from_bytes(raw[kind_from - _LENGTH.size : kind_from])
+    block = HalfBlock(
+        PublicKey(key),
+        sequence,
+        PublicKey(link_key),
+        link_sequence,
+        BlockHash(tail[:HASH_BYTES]),
+        raw[kind_from:kind_to],
+        raw[kind_to + _LENGTH.size : -_TIMESTAMP.size],
+        int.from_bytes(raw[-_TIMESTAMP.size :]),
+        tail[HASH_BYTES : HASH_BYTES + SIGNATURE_BYTES],
+    )
+    block._packed.append(raw)
+    return block
+
+
 def _counted(raw: bytes, offset: int, limit: int, name: str) -> tuple[bytes, int]:
-    if len(raw) < offset + _LENGTH.size:
-        raise MalformedBlock(f"the block ends before its {name}")
-    (length,) = _LENGTH.unpack_from(raw, offset)
     start = offset + _LENGTH.size
-    if length > limit or start + length > len(raw):
+    if len(raw) < start:
+        raise MalformedBlock(f"the block ends before its {name}")
+    length = int.from_bytes(raw[offset:start])
+    end = start + length
+    if length > limit or end > len(raw):
         raise MalformedBlock(f"the {name} claims {length} bytes")
-    return raw[start : start + length], start + length
-
-
-def _check_key(raw: bytes, name: str) -> None:
-    try:
-        parse_public_key(raw)
-    except InvalidKey as error:
-        raise MalformedBlock(f"the {name} is not a member key: {error}") from error
+    return raw[start:end], end

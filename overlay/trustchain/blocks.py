@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from overlay.keys import PublicKey
-from overlay.trustchain.block import BlockHash, HalfBlock, unpack
+from overlay.trustchain.block import BlockHash, HalfBlock, stored
 from overlay.trustchain.commitment import ROOT_BYTES, Disclosure
-from overlay.trustchain.connection import memories
+from overlay.trustchain.connection import Connection, agents, growing, halves, seal_of
+from overlay.trustchain.sealing import Seal
 
 # Of each agent's chain: how far it is known without a gap, and the highest number known at all.
 # `tail` is a block's wire form from its previous hash on; what stands before it, the other columns say. The views
@@ -30,8 +31,8 @@ CREATE INDEX IF NOT EXISTS half_hash ON half (substr(hash, 1, 8));
 CREATE INDEX IF NOT EXISTS half_place ON half (agent, sequence) WHERE agent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS half_link ON half (link_agent, link_sequence) WHERE link_sequence > 0;
 CREATE TABLE IF NOT EXISTS part (
-    block INTEGER NOT NULL, position INTEGER NOT NULL, count INTEGER NOT NULL, salt BLOB NOT NULL, path BLOB NOT NULL,
-    content BLOB NOT NULL, PRIMARY KEY (block, position)) WITHOUT ROWID;
+    block INTEGER NOT NULL, position INTEGER NOT NULL, count INTEGER NOT NULL, path BLOB NOT NULL,
+    sealed BLOB NOT NULL, PRIMARY KEY (block, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forked (
     agent INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (agent, sequence)) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS block AS
@@ -47,7 +48,7 @@ CREATE VIEW IF NOT EXISTS fork AS
 """
 
 # Of the tables here. The tables of views need none: they are folded anew when they differ.
-VERSION = 1
+VERSION = 2
 
 _PLACE = struct.Struct(">I")
 _TAIL_FROM = 2 * (74 + 4)
@@ -65,8 +66,11 @@ _HALF = " ".join(
 )
 
 
-def prepare(db: sqlite3.Connection) -> None:
-    """Teach a connection how rows become whole blocks; every connection to a ledger's file needs it."""
+def prepare(db: sqlite3.Connection, seal: Seal | None = None) -> None:
+    """Teach a connection how rows become whole blocks, and parts readable; every connection to a ledger's file needs
+    it."""
+    if isinstance(db, Connection):
+        db.seal = seal
     db.create_function("half_raw", 5, _raw, deterministic=True)
     db.create_function("half_type", 1, _type, deterministic=True)
 
@@ -82,13 +86,12 @@ def check_version(db: sqlite3.Connection) -> None:
 
 def agent_id(db: sqlite3.Connection, key: bytes) -> int:
     """The small number that stands for a key in this file; made when new."""
-    found = agent_of(db, key)
-    return found or memories(db)[0].keep(key, _new(db.execute("INSERT INTO agent (key) VALUES (?)", (key,))))
+    return agent_of(db, key) or agents(db).keep(key, _new(db.execute("INSERT INTO agent (key) VALUES (?)", (key,))))
 
 
 def agent_of(db: sqlite3.Connection, key: bytes) -> int:
     """The small number of a key; 0, which is nobody's, when it is not known."""
-    known, _ = memories(db)
+    known = agents(db)
     found = known.get(key)
     if found is not None:
         return found
@@ -108,7 +111,7 @@ def key_of(db: sqlite3.Connection, agent: int) -> PublicKey:
 
 def find_id(db: sqlite3.Connection, block: bytes) -> int | None:
     """The small number of a hash that is stored or mentioned; None otherwise."""
-    _, known = memories(db)
+    known = halves(db)
     found = known.get(block)
     if found is not None:
         return found
@@ -122,8 +125,7 @@ def block_id(db: sqlite3.Connection, block: bytes) -> int:
     found = find_id(db, block)
     if found is not None:
         return found
-    _, known = memories(db)
-    return known.keep(block, _new(db.execute("INSERT INTO half (hash) VALUES (?)", (block,))))
+    return halves(db).keep(block, _new(db.execute("INSERT INTO half (hash) VALUES (?)", (block,))))
 
 
 def hash_of(db: sqlite3.Connection, block: int) -> BlockHash:
@@ -143,7 +145,7 @@ def insert(db: sqlite3.Connection, block: HalfBlock) -> HalfBlock | bool:
             "INSERT INTO half (hash, agent, sequence, link_agent, link_sequence, tail) VALUES (?,?,?,?,?,?)",
             (block.hash, *columns),
         )
-        number = memories(db)[1].keep(block.hash, _new(inserted))
+        number = halves(db).keep(block.hash, _new(inserted))
     elif not db.execute(
         "UPDATE half SET agent = ?, sequence = ?, link_agent = ?, link_sequence = ?, tail = ?"
         " WHERE id = ? AND agent IS NULL",
@@ -155,8 +157,14 @@ def insert(db: sqlite3.Connection, block: HalfBlock) -> HalfBlock | bool:
 
 def _place(db: sqlite3.Connection, agent: int, sequence: int, number: int) -> HalfBlock | None:
     """Keep how far the chain is known; the other block at this place, if that proves a fork for the first time."""
+    grown = growing(db)
+    if grown.get(agent) == sequence - 1:
+        grown[agent] = sequence
+        return None
+    settle(db)
     query = "UPDATE agent SET contiguous = ?1, highest = ?1 WHERE id = ?2 AND contiguous = ?1 - 1 AND highest = ?1 - 1"
     if db.execute(query, (sequence, agent)).rowcount:
+        grown[agent] = sequence
         return None  # the next block of a chain without gaps
     db.execute("UPDATE agent SET highest = max(highest, ?) WHERE id = ?", (sequence, agent))
     _grow(db, agent)
@@ -167,6 +175,16 @@ def _place(db: sqlite3.Connection, agent: int, sequence: int, number: int) -> Ha
         return None
     kept = db.execute("INSERT OR IGNORE INTO forked (agent, sequence) VALUES (?,?)", (agent, sequence)).rowcount
     return by_id(db, rival[0]) if kept else None
+
+
+def settle(db: sqlite3.Connection) -> None:
+    """Write down how far chains have grown. Whoever inserts calls it before the transaction ends; who asks in between
+    is told rightly."""
+    grown = growing(db)
+    if grown:
+        query = "UPDATE agent SET contiguous = ?1, highest = ?1 WHERE id = ?2 AND highest < ?1"
+        db.executemany(query, [(sequence, agent) for agent, sequence in grown.items()])
+        grown.clear()
 
 
 def _grow(db: sqlite3.Connection, agent: int) -> None:
@@ -212,6 +230,7 @@ def linked_to(db: sqlite3.Connection, block: HalfBlock) -> list[HalfBlock]:
 
 def head(db: sqlite3.Connection, key: PublicKey) -> tuple[int, BlockHash] | None:
     """The highest sequence number stored of a chain and its block's hash (the lowest); None for an empty chain."""
+    settle(db)
     rows = db.execute(
         "SELECT h.sequence, h.hash FROM agent a JOIN half h ON h.agent = a.id AND h.sequence = a.highest"
         " WHERE a.id = ?",
@@ -231,6 +250,7 @@ def chain(db: sqlite3.Connection, key: PublicKey, first: int, last: int, limit: 
 
 def first_gap(db: sqlite3.Connection, key: PublicKey) -> int:
     """The lowest sequence number of a chain that is not stored (1 for an empty chain)."""
+    settle(db)
     row = db.execute("SELECT contiguous FROM agent WHERE key = ?", (key,)).fetchone()
     return int(row[0]) + 1 if row else 1
 
@@ -249,9 +269,10 @@ def everything(db: sqlite3.Connection) -> Iterator[HalfBlock]:
 
 def insert_part(db: sqlite3.Connection, disclosure: Disclosure) -> bool:
     """Store a part whose commitment was checked; False when it is known."""
-    columns = (disclosure.index, disclosure.count, disclosure.salt, b"".join(disclosure.path), disclosure.content)
+    sealed = seal_of(db).close(disclosure.block, disclosure.index, disclosure.salt, disclosure.content)
+    columns = (disclosure.index, disclosure.count, b"".join(disclosure.path), sealed)
     cursor = db.execute(
-        "INSERT OR IGNORE INTO part (block, position, count, salt, path, content) VALUES (?,?,?,?,?,?)",
+        "INSERT OR IGNORE INTO part (block, position, count, path, sealed) VALUES (?,?,?,?,?)",
         (block_id(db, disclosure.block), *columns),
     )
     return cursor.rowcount == 1
@@ -265,9 +286,14 @@ def parts(db: sqlite3.Connection, block: bytes) -> list[Disclosure]:
 
 def parts_of(db: sqlite3.Connection, number: int, block: bytes) -> list[Disclosure]:
     """The same, of a block whose small number is known, too."""
-    query = "SELECT position, count, salt, content, path FROM part WHERE block = ? ORDER BY position"
-    rows = db.execute(query, (number,))
-    return [Disclosure(block, at, count, salt, content, _steps(path)) for at, count, salt, content, path in rows]
+    query = "SELECT position, count, path, sealed FROM part WHERE block = ? ORDER BY position"
+    rows = db.execute(query, (number,)).fetchall()
+    return [_disclosure(seal_of(db), block, *row) for row in rows]
+
+
+def _disclosure(seal: Seal, block: bytes, position: int, count: int, path: bytes, sealed: bytes) -> Disclosure:
+    salt, content = seal.open(block, position, sealed)
+    return Disclosure(block, position, count, salt, content, _steps(path))
 
 
 def forks(db: sqlite3.Connection) -> list[tuple[HalfBlock, HalfBlock]]:
@@ -283,8 +309,8 @@ def has_forked(db: sqlite3.Connection, key: PublicKey) -> bool:
 
 
 def read(columns: Sequence[Any]) -> HalfBlock:
-    """The block of a row of COLUMNS."""
-    return unpack(_raw(*columns))
+    """The block of a row of COLUMNS. It was checked before it was stored."""
+    return stored(*columns)
 
 
 def _raw(key: bytes, sequence: int, link_key: bytes, link_sequence: int, tail: bytes) -> bytes:

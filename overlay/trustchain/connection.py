@@ -6,6 +6,8 @@ Numbers are given for ever, so what was looked up stays true, except after a rol
 import sqlite3
 from typing import Any
 
+from overlay.trustchain.sealing import Seal, Unreadable
+
 # 50,000 numbers of keys or hashes with their names are about 10 MB.
 MAX_REMEMBERED = 50_000
 
@@ -26,13 +28,34 @@ class Connection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.agents, self.halves = Memory(), Memory()
+        # How far chains have grown in the running transaction, by their agents' numbers (`blocks.settle`).
+        self.grown: dict[int, int] = {}
+        self.seal: Seal | None = None
 
     def forget(self) -> None:
         """After a rollback: numbers that it gave may be given to others now."""
         self.agents.clear()
         self.halves.clear()
+        self.grown.clear()
 
 
-def memories(db: sqlite3.Connection) -> tuple[Memory, Memory]:
-    """What a connection remembers of keys and of hashes; a plain connection remembers nothing."""
-    return (db.agents, db.halves) if isinstance(db, Connection) else (Memory(), Memory())
+def seal_of(db: sqlite3.Connection) -> Seal:
+    """What closes and opens the parts in this file; raises Unreadable where a connection was given none."""
+    if not isinstance(db, Connection) or db.seal is None:
+        raise Unreadable("this connection was given no identity, so it reads no sealed part")
+    return db.seal
+
+
+def growing(db: sqlite3.Connection) -> dict[int, int]:
+    """How far chains have grown in the running transaction, not all of it written yet."""
+    return db.grown if isinstance(db, Connection) else {}
+
+
+def agents(db: sqlite3.Connection) -> Memory:
+    """What a connection remembers of keys; a plain connection remembers nothing."""
+    return db.agents if isinstance(db, Connection) else Memory()
+
+
+def halves(db: sqlite3.Connection) -> Memory:
+    """What a connection remembers of hashes; a plain connection remembers nothing."""
+    return db.halves if isinstance(db, Connection) else Memory()

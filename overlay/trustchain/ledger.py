@@ -4,6 +4,7 @@ Everything that decides and signs happens in one `transact` at a time, on the st
 has read cannot change before the block that follows from it is stored.
 """
 
+import functools
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from overlay.trustchain.block import (
     HalfBlock,
 )
 from overlay.trustchain.commitment import BadDisclosure, Body, Disclosure
+from overlay.trustchain.sealing import Seal
 from overlay.trustchain.statements import Anything, MalformedStatement, OfferSwap, ProposeExchange, decode, encode
 from overlay.trustchain.store import Store, Synchronous
 from overlay.trustchain.validation import Invalid, check
@@ -63,6 +65,13 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.blocks or self.parts or self.forks or self.posted)
 
+    def add(self, later: "Changes") -> None:
+        """Take in what a later transaction added."""
+        self.blocks += later.blocks
+        self.parts += later.parts
+        self.forks += later.forks
+        self.posted |= later.posted
+
 
 class Transaction:
     """What work inside `Ledger.transact` may use: reads through `db`, and the few ways to add."""
@@ -70,6 +79,7 @@ class Transaction:
     def __init__(self, ledger: "Ledger", db: sqlite3.Connection) -> None:
         self._ledger, self.db, self.changes = ledger, db, Changes()
         self.identity, self.now = ledger.identity, ledger.clock.now()
+        self._stored: dict[bytes, HalfBlock] = {}
 
     def append(
         self,
@@ -114,6 +124,7 @@ class Transaction:
         if stored is False:
             return False
         self.changes.blocks.append(block)
+        self._stored[block.hash] = block
         if isinstance(stored, HalfBlock):
             self.changes.forks.append(Fork(stored, block))
         self._ledger.fold_block(self.db, block)
@@ -121,10 +132,10 @@ class Transaction:
 
     def disclose(self, disclosure: Disclosure) -> bool:
         """Keep a part of a stored block's body; raises BadDisclosure. False when known or its block is not."""
-        block = blocks.by_hash(self.db, disclosure.block)
+        block = self._stored.get(disclosure.block) or blocks.by_hash(self.db, disclosure.block)
         if block is None:
             return False
-        if disclosure.root() != _commitment(block):
+        if disclosure.root() != commitment(block):
             raise BadDisclosure("the part does not belong to the block that it names")
         return self._keep(block, disclosure)
 
@@ -160,7 +171,8 @@ class Ledger:
         self.listeners: list[Callable[[Changes], None]] = []
         self.signing_refusal: str | None = None
         schema = (blocks.SCHEMA, outbox.SCHEMA, SCHEMA, *tables)
-        self._store = Store(path, schema, synchronous, blocks.prepare, self._fold_what_is_new)
+        prepare = functools.partial(blocks.prepare, seal=Seal(identity))
+        self._store = Store(path, schema, synchronous, prepare, self._fold_what_is_new)
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -175,7 +187,9 @@ class Ledger:
 
         def job(db: sqlite3.Connection) -> tuple[T, Changes]:
             transaction = Transaction(self, db)
-            return work(transaction), transaction.changes
+            result = work(transaction)
+            blocks.settle(db)
+            return result, transaction.changes
 
         result, _ = await self._store.write(job, self._tell)
         return result
@@ -202,7 +216,11 @@ class Ledger:
 
     async def rebuild(self) -> None:
         """Drop what the views have folded and fold everything again."""
-        await self._store.write(lambda db: self._refold(db, self.views))
+        await self._store.write(self.refold)
+
+    def refold(self, db: sqlite3.Connection) -> None:
+        """The same, as part of the work in a transaction of this ledger."""
+        self._refold(db, self.views)
 
     def _fold_what_is_new(self, db: sqlite3.Connection) -> None:
         blocks.check_version(db)
@@ -269,7 +287,8 @@ def meaning(block: HalfBlock) -> Anything | None:
     return cast(Anything | None, block.said[0])
 
 
-def _commitment(block: HalfBlock) -> bytes | None:
+def commitment(block: HalfBlock) -> bytes | None:
+    """The root over the body that a block commits to; None where it commits to none."""
     statement = meaning(block)
     return statement.body if isinstance(statement, ProposeExchange | OfferSwap) else None
 

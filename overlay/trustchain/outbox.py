@@ -23,7 +23,7 @@ ALL_PARTS = (1 << 32) - 1
 
 _FROM = (
     "FROM outbox o JOIN half h ON h.id = o.block LEFT JOIN agent author ON author.id = h.agent"
-    " LEFT JOIN agent link ON link.id = h.link_agent WHERE o.receiver = ? ORDER BY o.block LIMIT ?"
+    " LEFT JOIN agent link ON link.id = h.link_agent WHERE o.receiver = ? AND o.block > ? ORDER BY o.block LIMIT ?"
 )
 _OWED = " ".join(("SELECT o.block, h.hash, o.parts,", blocks.COLUMNS, _FROM))
 
@@ -52,9 +52,16 @@ def receivers(db: sqlite3.Connection) -> list[PublicKey]:
     return [PublicKey(key) for (key,) in rows]
 
 
-def parcel(db: sqlite3.Connection, receiver: PublicKey, limit: int) -> Parcel | None:
-    """The next at most `limit` blocks owed to `receiver`, with their disclosed parts; None when nothing is."""
-    rows = db.execute(_OWED, (blocks.agent_of(db, receiver), limit)).fetchall()
+def is_owed(db: sqlite3.Connection, receiver: PublicKey) -> bool:
+    """Whether anything is owed to `receiver`."""
+    row = db.execute("SELECT 1 FROM outbox WHERE receiver = ? LIMIT 1", (blocks.agent_of(db, receiver),)).fetchone()
+    return row is not None
+
+
+def parcel(db: sqlite3.Connection, receiver: PublicKey, limit: int, after: int = 0) -> Parcel | None:
+    """The next at most `limit` blocks owed to `receiver` behind the small number `after`, with their disclosed parts;
+    None when nothing is."""
+    rows = db.execute(_OWED, (blocks.agent_of(db, receiver), after, limit)).fetchall()
     if not rows:
         return None
     return Parcel(

@@ -24,11 +24,20 @@ Time = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
 Small = Annotated[int, Meta(ge=0, le=255)]
 # The longest wait that a charter can ask for: 30 days of milliseconds.
 MAX_WAIT: Final = 30 * 24 * 3_600_000
+# A payee takes a key of 74 bytes, a script of at most 42 and an amount, 130 in all: six of them, 780, and some 130 for
+# the rest leave a good 200 for title and reason in the 1,173 bytes of a block.
+MAX_FURTHER_PAYEES: Final = 5
+# The longest period of a charter's limits: a year of blocks, one every ten minutes.
+MAX_LIMIT_BLOCKS: Final = 365 * 24 * 6
 # A bit for each of at most 32 parts of a body.
 Mask = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
 # 32 inputs of 37 bytes and 15 other issuers of 82 make a leg of 2.5 kB, below the 4,096 bytes of a part.
 MAX_INPUTS: Final = 32
 MAX_ISSUERS: Final = 16
+
+
+# What an old key signs, followed by the 74 bytes of the new one: no half-block begins like this.
+CONSENT: Final = b"counterfoil: this key is followed by"
 
 
 class MalformedStatement(ValueError):
@@ -62,6 +71,29 @@ class AdmitMember(Statement, frozen=True, tag="admit"):
     """The signer, a member, vouches for another who came with an invitation."""
 
     member: Key
+
+
+class SucceedKey(Statement, frozen=True, tag="succeed"):
+    """The signer, a new key, takes the place of an old one that is proven to have signed two histories.
+
+    In force only as the first statement of its chain, and with the consent of the old key: its Ed25519 signature over
+    CONSENT and the new key, so that nobody can claim another's key. The old chain is not gone on with.
+    """
+
+    old: Key
+    consent: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+
+class VouchForKey(Statement, frozen=True, tag="vouch"):
+    """The signer, a member, knows that `member` is the new key of whom the claim (a SucceedKey, by its hash) names.
+
+    It admits the new key, as `AdmitMember` does. With `stands` false it does not, and the signer takes its word on the
+    claim back; its latest on its chain counts. An admission is not taken back.
+    """
+
+    member: Key
+    claim: Hash
+    stands: bool = True
 
 
 class Profile(Statement, frozen=True, tag="profile"):
@@ -106,13 +138,32 @@ class HoldShare(Statement, frozen=True, tag="share"):
     recovery_hash: Hash
 
 
+class HoldLedgerShare(Statement, frozen=True, tag="ledger-share"):
+    """The signer holds a share of the Ed25519 key (32 bytes) with which the group signs its own chain."""
+
+    group: Hash
+    ledger_key: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    recovery_hash: Hash
+
+
+class HandOver(Statement, frozen=True, tag="handover"):
+    """The group says on its own chain that from the next block on the members of this version of its charter write it.
+
+    They hold the same key, shared anew.
+    """
+
+    version: Hash
+
+
 class Rule(Statement, frozen=True):
     """How one class of a group's decisions is made.
 
     `count` asks for `share` yes votes, `majority` for more than half, `supermajority` for `share` percent, `unanimous`
     for all: of the members, or with `of_votes` of the yes and no votes that were cast. `quorum` members must have voted
     in any way; where they have not by the deadline, the `fallback` lets the proposal lapse, or lets those decide who
-    have voted. What is decided is carried out `delay` milliseconds later.
+    have voted. What is decided is carried out `delay` milliseconds later. Members have at least `period` milliseconds
+    to vote. So many `vetoes` stop a proposal; where that is 0, a block is a no. Where it is `delegable`, a member may
+    leave its vote to another.
     """
 
     way: Annotated[str, Meta(pattern="^(count|majority|supermajority|unanimous)$")]
@@ -121,6 +172,9 @@ class Rule(Statement, frozen=True):
     quorum: Annotated[int, Meta(ge=0, le=10)] = 0
     delay: Annotated[int, Meta(ge=0, le=MAX_WAIT)] = 0
     fallback: Annotated[str, Meta(pattern="^(lapse|without-quorum)$")] = "lapse"
+    period: Annotated[int, Meta(ge=0, le=MAX_WAIT)] = 0
+    vetoes: Annotated[int, Meta(ge=0, le=10)] = 0
+    delegable: bool = False
 
 
 class FoundCouncil(Statement, frozen=True, tag="council"):
@@ -132,6 +186,31 @@ class FoundCouncil(Statement, frozen=True, tag="council"):
     threshold: Annotated[int, Meta(ge=1, le=10)]
     payments: Rule
     texts: Rule
+
+
+class Limits(Statement, frozen=True):
+    """What may leave a treasury within any `blocks` Bitcoin blocks, in satoshis without fees; 0 is no limit.
+
+    `total` is for all payees together, `each` for one payee.
+    """
+
+    blocks: Annotated[int, Meta(ge=1, le=MAX_LIMIT_BLOCKS)]
+    total: Amount
+    each: Amount
+
+
+class FoundLimitedCouncil(FoundCouncil, frozen=True, tag="limited-council"):
+    """As `FoundCouncil`, with limits that every signer of a payment enforces by itself."""
+
+    limits: Limits
+
+
+class FoundAssembly(FoundCouncil, frozen=True, tag="assembly"):
+    """As `FoundCouncil`, with rules for changes of the charter and for paid work, and perhaps limits."""
+
+    amendments: Rule
+    works: Rule
+    limits: Limits | None
 
 
 # mint: one half, by the issuer ---------------------------------------------------------------------------------------
@@ -224,6 +303,14 @@ class RecordPayout(Statement, frozen=True, tag="payout"):
     signers: Annotated[tuple[Small, ...], Meta(max_length=10)]
 
 
+class DeliverWork(Statement, frozen=True, tag="delivery"):
+    """The worker of an agreed `ProposeWork` shows what it made."""
+
+    work: Hash
+    evidence: Media
+    note: Line
+
+
 # propose, vote, decide -----------------------------------------------------------------------------------------------
 
 
@@ -240,6 +327,20 @@ class ProposePayment(Statement, frozen=True, tag="payment"):
     deadline: Time
 
 
+class FurtherPayee(Statement, frozen=True):
+    """One more who is paid by the same transaction: `amount` satoshis to a script, on behalf of `payee`."""
+
+    payee: Key
+    script: Annotated[bytes, Meta(min_length=2, max_length=42)]
+    amount: Quantity
+
+
+class ProposePayments(ProposePayment, frozen=True, tag="payments"):
+    """As `ProposePayment`, to several payees in one transaction: all of them are paid, or none."""
+
+    more: Annotated[tuple[FurtherPayee, ...], Meta(min_length=1, max_length=MAX_FURTHER_PAYEES)]
+
+
 class ProposeText(Statement, frozen=True, tag="text"):
     """That a group agrees to these words: a plan, a rule among its members, a position."""
 
@@ -249,12 +350,92 @@ class ProposeText(Statement, frozen=True, tag="text"):
     deadline: Time
 
 
+class ProposeDocument(ProposeText, frozen=True, tag="document"):
+    """As `ProposeText`, where the words are too long for a block: `text` sums them up, `content` is all of them."""
+
+    content: Media
+
+
+class ClassRule(Statement, frozen=True):
+    """The rule for one class of decisions."""
+
+    subject: Annotated[str, Meta(pattern="^(payments|texts|amendments|works)$")]
+    rule: Rule
+
+
+class AmendCharter(Statement, frozen=True, tag="amendment"):
+    """Change a charter. `group` is the version that it changes; once adopted, this block's hash is the next version.
+
+    `threshold` 0 leaves it as it is, and so does each class of decisions that `rules` does not name.
+    """
+
+    group: Hash
+    title: Name
+    reason: Line
+    admit: Annotated[tuple[Key, ...], Meta(max_length=10)]
+    remove: Annotated[tuple[Key, ...], Meta(max_length=10)]
+    threshold: Annotated[int, Meta(ge=0, le=10)]
+    rules: Annotated[tuple[ClassRule, ...], Meta(max_length=4)]
+    deadline: Time
+
+
+class ProposeWork(Statement, frozen=True, tag="work"):
+    """That a patch or a piece of work is worth `amount` satoshis, to be paid to a script once its delivery is accepted.
+
+    `content` is the patch, or a longer description, where there is one.
+    """
+
+    group: Hash
+    title: Name
+    text: Line
+    worker: Key
+    script: Annotated[bytes, Meta(min_length=2, max_length=42)]
+    amount: Quantity
+    content: Media | None
+    deadline: Time
+
+
+class AcceptWork(ProposePayment, frozen=True, tag="acceptance"):
+    """A `ProposePayment` of exactly what was agreed for a `ProposeWork`, because of this `DeliverWork`."""
+
+    work: Hash
+    delivery: Hash
+
+
+class InstructVote(Statement, frozen=True, tag="instruction"):
+    """That a group which is a member of another votes so on that one's proposal `about`."""
+
+    group: Hash
+    about: Hash
+    choice: Annotated[str, Meta(pattern="^(yes|no|abstain|block)$")]
+    reason: Line
+    deadline: Time
+
+
 class CastVote(Statement, frozen=True, tag="vote"):
     """One member's vote; the latest on the member's own chain counts. A vote carries nothing that can sign."""
 
     proposal: Hash
-    choice: Annotated[str, Meta(pattern="^(yes|no|abstain)$")]
+    choice: Annotated[str, Meta(pattern="^(yes|no|abstain|block)$")]
     reason: Line
+
+
+class Delegate(Statement, frozen=True, tag="delegation"):
+    """The signer leaves its votes on one class of decisions to another member; the newest on its chain counts.
+
+    `group` is the founding charter. Without `to` the signer votes by itself again.
+    """
+
+    group: Hash
+    subject: Annotated[str, Meta(pattern="^(payments|texts|amendments|works)$")]
+    to: Key | None
+
+
+class Comment(Statement, frozen=True, tag="comment"):
+    """A word in the discussion of a proposal."""
+
+    proposal: Hash
+    text: Line
 
 
 class Decide(Statement, frozen=True, tag="decision"):
@@ -265,12 +446,37 @@ class Decide(Statement, frozen=True, tag="decision"):
     votes: Annotated[tuple[Hash, ...], Meta(max_length=10)]
 
 
-Declare = FoundCommons | AdmitMember | Profile | AnnounceSeed | FoundGroup | FoundCouncil | SignCharter | HoldShare
+Declare = (
+    FoundCommons
+    | AdmitMember
+    | SucceedKey
+    | VouchForKey
+    | Profile
+    | AnnounceSeed
+    | FoundGroup
+    | FoundCouncil
+    | FoundLimitedCouncil
+    | FoundAssembly
+    | SignCharter
+    | HoldShare
+    | HoldLedgerShare
+    | HandOver
+)
 Intent = OfferSwap
 Exchange = ProposeExchange | AgreeExchange | CancelExchange
-Attest = Witness | TallyUpload | AgreeTally | RecordPayout
-Propose = ProposePayment | ProposeText
-Anything = Declare | Mint | Intent | Exchange | Attest | Propose | CastVote | Decide
+Attest = Witness | TallyUpload | AgreeTally | RecordPayout | DeliverWork
+Propose = (
+    ProposePayment
+    | ProposePayments
+    | ProposeText
+    | ProposeDocument
+    | AmendCharter
+    | ProposeWork
+    | AcceptWork
+    | InstructVote
+)
+Vote = CastVote | Delegate | Comment
+Anything = Declare | Mint | Intent | Exchange | Attest | Propose | Vote | Decide
 
 KINDS: Final[dict[bytes, object]] = {
     b"declare": Declare,
@@ -279,7 +485,7 @@ KINDS: Final[dict[bytes, object]] = {
     b"exchange": Exchange,
     b"attest": Attest,
     b"propose": Propose,
-    b"vote": CastVote,
+    b"vote": Vote,
     b"decide": Decide,
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from overlay.keys import PublicKey, short
-from overlay.trustchain.block import GENESIS_HASH, GENESIS_SEQUENCE, HalfBlock
+from overlay.trustchain.block import ANYONE, GENESIS_HASH, GENESIS_SEQUENCE, HalfBlock
 
 
 class Fault(Enum):
@@ -34,13 +34,15 @@ class Invalid:
 
 def check(block: HalfBlock) -> Invalid | None:
     """The first thing wrong with a block, cheap checks first; None when it is valid."""
-    for fault, is_wrong in (
-        (Fault.SEQUENCE, block.sequence_number < GENESIS_SEQUENCE),
-        (Fault.GENESIS, block.is_genesis != (block.previous_hash == GENESIS_HASH)),
-        (Fault.LINK_TO_ANYONE, block.is_agreement and block.link_public_key == b"0" * 74),
-    ):
-        if is_wrong:
-            return Invalid(block.public_key, block.sequence_number, fault)
-    if not block.has_valid_signature():
-        return Invalid(block.public_key, block.sequence_number, Fault.SIGNATURE)
-    return None
+    fault = _fault(block)
+    return Invalid(block.public_key, block.sequence_number, fault) if fault else None
+
+
+def _fault(block: HalfBlock) -> Fault | None:
+    if block.sequence_number < GENESIS_SEQUENCE:
+        return Fault.SEQUENCE
+    if block.is_genesis != (block.previous_hash == GENESIS_HASH):
+        return Fault.GENESIS
+    if block.is_agreement and block.link_public_key == ANYONE:
+        return Fault.LINK_TO_ANYONE
+    return None if block.has_valid_signature() else Fault.SIGNATURE

@@ -9,6 +9,7 @@ import pytest
 from overlay.economy import exchange
 from overlay.economy.exchange import Refused
 from overlay.economy.standing import Standing, supply
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
 from tests.economy.forging import swap
 from tests.town import HOUR, Town, Townsperson
@@ -162,3 +163,23 @@ async def test_a_copied_chain_that_spends_again_is_proven_and_declined(town: Tow
     with pytest.raises(Refused, match="two histories"):
         await baker.give(mechanic, bread, 1)
     cheat.ledger.close()
+
+
+async def test_a_node_opens_a_transaction_only_for_exchanges_on_which_something_is_due(town: Town) -> None:
+    farmer, baker = town.person("farmer"), town.person("baker")
+    bread = await baker.mint("bread", 100)
+    proposal = await baker.give(farmer, bread, 10)
+
+    def due(person: Townsperson) -> list[BlockHash]:
+        return exchange.due(person.ledger.db, person.key, [proposal])
+
+    assert due(baker) == []
+    await town.carry()
+    await farmer.agree(proposal)
+    await baker.show(farmer, bread)
+    await farmer.show(baker, *(block.hash for block in blocks.chain(farmer.ledger.db, farmer.key, 1, 9, 9)))
+    assert due(baker) == [proposal]
+    assert due(farmer) == []
+    await baker.react()
+    assert due(baker) == []
+    assert baker.standing(proposal) is Standing.FINAL

@@ -14,7 +14,15 @@ from msgspec import inspect
 from overlay.keys import Identity
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
 from overlay.trustchain.commitment import MAX_PART_BYTES, Body
-from overlay.trustchain.statements import Anything, MalformedStatement, Part, encode, encode_part
+from overlay.trustchain.statements import (
+    CONSENT,
+    Anything,
+    MalformedStatement,
+    Part,
+    SucceedKey,
+    encode,
+    encode_part,
+)
 from tests.economy.observing import History, judgements, observer, show, tables
 from tests.town import START, HandClock, SeededRandomness
 
@@ -69,6 +77,9 @@ class Rogue:
         """One more block of somebody, at a place of its chain that may be taken, answering or addressing anybody."""
         rogue, other = self.chance.choice(ROGUES), self.chance.choice([*ROGUES, None])
         statement, body = self.draw(inspect.type_info(self.chance.choice(get_args(Anything)))), None
+        if self.chance.random() < 0.1:  # claims to each other's keys, in circles too
+            old = self.chance.choice(ROGUES)
+            statement = SucceedKey(old.public_key, old.sign(CONSENT + rogue.public_key))
         if hasattr(statement, "body") and self.chance.random() < 0.9:
             body = Body([self.part() for _ in range(self.chance.choice([1, 2, 32]))], self.random)
             statement = msgspec.structs.replace(statement, body=body.root)
@@ -76,7 +87,7 @@ class Rogue:
             kind, content = encode(statement)
         except MalformedStatement:
             return
-        sequence = self.chance.choice([1, 2, 3, 4, 0xFFFFFFFF])
+        sequence = 1 if isinstance(statement, SucceedKey) else self.chance.choice([1, 2, 3, 4, 0xFFFFFFFF])
         block = HalfBlock(
             public_key=rogue.public_key,
             sequence_number=sequence,

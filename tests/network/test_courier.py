@@ -21,6 +21,7 @@ from overlay.network.messages import (
 )
 from overlay.network.network import CallFailed, Refusal
 from overlay.network.quic_limits import StreamLimits
+from overlay.network.rates import Buckets, Rate
 from overlay.trustchain import blocks, outbox
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.commitment import MAX_PART_BYTES, MAX_PARTS, Body, Disclosure
@@ -295,3 +296,46 @@ async def test_a_wrong_part_keeps_out_its_own_block_only(tmp_path: Path) -> None
     assert len(blocks.parts(baker.ledger.db, right.hash)) == MAX_PARTS
     for host in (farmer, baker):
         await host.close()
+
+
+async def test_full_parcels_travel_together_and_small_ones_wait_for_the_one_before(hosts: list[Host]) -> None:
+    farmer, baker = hosts
+    came, go = asyncio.Semaphore(0), asyncio.Event()
+    sizes = []
+
+    async def hold(peer: PublicKey, payload: bytes) -> bytes:
+        sizes.append(len(decode(payload, Facts).blocks))
+        came.release()
+        await go.wait()
+        return encode(Receipt())
+
+    baker.network.serve(SERVICE, hold)
+    await owe(farmer, baker.key, 2 * MAX_PARCEL_BLOCKS + 5)
+    for _ in range(2):
+        await came.acquire()
+    assert came.locked()
+    go.set()
+    await settled(farmer)
+
+    assert sizes == [MAX_PARCEL_BLOCKS, MAX_PARCEL_BLOCKS, 5]
+
+
+async def test_a_receiver_is_not_asked_more_often_than_it_grants(
+    hosts: list[Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farmer, baker = hosts
+    sleep, pause, waits = SystemClock.sleep, 1 / courier_module.PARCELS.per_second, []
+
+    async def note(self: SystemClock, seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(self, seconds)
+
+    monkeypatch.setattr(SystemClock, "sleep", note)
+    granted = Buckets[PublicKey](SystemClock(), Rate(2, 1))
+    farmer.courier._granted = granted
+    assert granted.take(baker.key)
+    (block,) = await owe(farmer, baker.key, 1)
+    await settled(farmer)
+
+    assert pause in waits
+    assert baker.knows(block)

@@ -8,7 +8,7 @@ import pytest
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.keys import PUBLIC_PREFIX, PublicKey
 from overlay.network.heads import KnownHeads, place, raw_chain, raw_forks
-from overlay.network.messages import HEAD_BUCKETS, MAX_FORKS, MAX_HEADS, AskHeads, BadMessage, Head, Heads
+from overlay.network.messages import HEAD_BUCKETS, MAX_FORKS, MAX_HEADS, TIP_BYTES, AskHeads, BadMessage, Head, Heads
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, HalfBlock, unpack
 from overlay.trustchain.ledger import Ledger
 from overlay.trustchain.statements import AdmitMember, Profile, encode
@@ -61,9 +61,22 @@ async def test_a_head_counts_from_the_genesis_and_knows_the_highest(shelf: Shelf
     key = key_of(1)
     assert shelf.heads.of(key) == Head(key, 0, 0, 0)
     await shelf.store(block(key, 1), block(key, 2), block(key, 4))
-    assert shelf.heads.of(key) == Head(key, 2, 4, 0)
+    assert shelf.heads.of(key) == Head(key, 2, 4, 0, block(key, 2).hash[:TIP_BYTES])
     await shelf.store(block(key, 3))
-    assert shelf.heads.of(key) == Head(key, 4, 4, 0)
+    assert shelf.heads.of(key) == Head(key, 4, 4, 0, block(key, 4).hash[:TIP_BYTES])
+
+
+async def test_two_histories_of_one_length_are_told_apart(shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other, key = Shelf(tmp_path / "other"), key_of(1)
+    for each, note in ((shelf, b"one"), (other, b"another")):
+        each.members = {key}
+        await each.store(block(key, 1, note))
+    assert shelf.heads.digests() != other.heads.digests()
+    (told,) = other.heads.page(AskHeads(shelf.heads.digests())).heads
+    assert told.tip == block(key, 1, b"another").hash[:TIP_BYTES]
+    other.heads.close()
+    other.ledger.close()
 
 
 async def test_a_chain_without_its_genesis_counts_nothing(shelf: Shelf) -> None:

@@ -55,6 +55,7 @@ KINDS = [Request, Answer, Facts, Receipt, Hello, AskHeads, Heads, AskRange, AskT
         (Heads((HEAD,) * MAX_HEADS), Heads((HEAD,) * (MAX_HEADS + 1))),
         (Heads((Head(KEY, 0, 0, MAX_FORKS),)), Heads((Head(KEY, 0, 0, MAX_FORKS + 1),))),
         (Heads((Head(KEY, 0, 0xFFFFFFFF, 0),)), Heads((Head(KEY, 0, 0x100000000, 0),))),
+        (Heads((Head(KEY, 0, 0, 0, bytes(8)),)), Heads((Head(KEY, 0, 0, 0, bytes(9)),))),
         (Hello((KNOWN,) * MAX_KNOWN), Hello((KNOWN,) * (MAX_KNOWN + 1))),
         (Hello((Known(KEY, "x", 65_535),)), Hello((Known(KEY, "x", 65_536),))),
         (AskHeads(DIGESTS), AskHeads((*DIGESTS, b""))),

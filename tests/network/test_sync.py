@@ -19,6 +19,7 @@ from overlay.network.messages import (
     encode,
     frames,
 )
+from overlay.network.network import CallFailed
 from overlay.network.sync import HEADS, MAX_EMPTY, RANGE, Sync
 from overlay.trustchain import blocks
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
@@ -120,6 +121,127 @@ async def test_a_fork_proof_reaches_a_member_that_was_away(hosts: list[Host]) ->
     assert blocks.has_forked(baker.ledger.db, mechanic.key)
 
 
+@pytest.mark.parametrize(("here", "there"), [(3, 3), (3, 6), (6, 3)])
+async def test_two_histories_prove_themselves_where_members_who_heard_one_each_compare(
+    hosts: list[Host], here: int, there: int
+) -> None:
+    farmer, baker, mechanic = hosts
+    chain = chain_of(mechanic.identity, here)
+    kind, transaction = encode_statement(Profile("another history", ""))
+    other = HalfBlock(mechanic.key, 2, ANYONE, 0, chain[0].hash, kind, transaction, 0).signed_by(mechanic.identity)
+    await farmer.ledger.ingest(chain)
+    await baker.ledger.ingest([chain[0], other, *chain_of(mechanic.identity, there - 2, other.hash, 3)])
+    for one, another in ((farmer, baker), (baker, farmer)):
+        one.meet(another)
+        await one.sync.with_peer(another.key)
+    await farmer.sync.with_peer(baker.key)
+    for host in (farmer, baker):
+        assert blocks.has_forked(host.ledger.db, mechanic.key)
+        assert host.network.drops[MISLED] == 0
+
+
+async def test_one_history_is_not_asked_for_again(hosts: list[Host]) -> None:
+    farmer, baker, mechanic = hosts
+    await farmer.ledger.ingest(chain_of(mechanic.identity, 3))
+    liar = Liar(baker)
+    liar.claim(farmer.sync._heads.of(mechanic.key))
+    farmer.meet(baker)
+    await farmer.sync.with_peer(baker.key)
+    assert liar.asked == []
+
+
+async def test_a_tip_that_is_made_up_costs_one_question_and_proves_nothing(hosts: list[Host]) -> None:
+    farmer, baker, mechanic = hosts
+    chain = chain_of(mechanic.identity, 3)
+    await farmer.ledger.ingest(chain)
+    liar = Liar(baker)
+    liar.claim(Head(mechanic.key, 3, 3, 0, b"made up!"))
+    liar.show = lambda ask: chain[ask.first - 1 : ask.last]
+    farmer.meet(baker)
+    await farmer.sync.with_peer(baker.key)
+    assert liar.asked == [AskRange(mechanic.key, 3, 3)]
+    assert not blocks.has_forked(farmer.ledger.db, mechanic.key)
+
+
+# Chains that are not kept --------------------------------------------------------------------------------------------
+
+
+def mixed_chain(author: Identity, length: int) -> list[HalfBlock]:
+    """Every third block is a profile, the others are of a foreign type."""
+    found: list[HalfBlock] = []
+    previous = GENESIS_HASH
+    for sequence in range(1, length + 1):
+        kind, transaction = encode_statement(Profile(f"{sequence}", "")) if sequence % 3 == 0 else (b"note", b"")
+        block = HalfBlock(author.public_key, sequence, ANYONE, 0, previous, kind, transaction, 0).signed_by(author)
+        found.append(block)
+        previous = block.hash
+    return found
+
+
+async def test_of_a_chain_that_is_not_kept_what_it_declares_is_fetched_once(hosts: list[Host]) -> None:
+    farmer, baker, mechanic = hosts
+    await baker.ledger.ingest(mixed_chain(mechanic.identity, 200))
+    baker.meet(farmer)
+    farmer.meet(baker)
+    farmer.sync.keeps = lambda key: key != mechanic.key
+    for _ in range(2):
+        await farmer.sync.with_peer(baker.key)
+        kept = blocks.chain(farmer.ledger.db, mechanic.key, 1, 999, 999)
+        assert [block.sequence_number for block in kept] == [at for at in range(1, 201) if at % 3 == 0]
+    assert farmer.length(mechanic) == 0  # which is what it tells others
+    asked = []
+    fetch = farmer.sync._fetch
+    farmer.sync._fetch = lambda *args: asked.append(args) or fetch(*args)  # type: ignore[method-assign,func-returns-value]
+    await farmer.sync.with_peer(baker.key)
+    assert asked == []
+    assert farmer.network.drops[MISLED] == 0
+
+    farmer.sync.keeps = lambda key: True
+    await farmer.sync.with_peer(baker.key)
+    assert farmer.length(mechanic) == 200
+
+
+async def test_who_does_not_keep_a_chain_gives_no_word_about_its_end(hosts: list[Host]) -> None:
+    farmer, baker, mechanic = hosts
+    chain = chain_of(mechanic.identity, 3)
+    await farmer.ledger.ingest(chain)
+    farmer.sync.keeps = lambda key: False
+    mechanic.meet(farmer)
+    assert await mechanic.sync.holds_own(farmer.key, 2) == chain[1:]
+    with pytest.raises(CallFailed, match="does not keep that chain"):
+        await mechanic.sync.holds_own(farmer.key, 4)
+    mechanic.meet(baker)
+    baker.meet(farmer)
+    await baker.sync.with_peer(farmer.key)
+    assert await mechanic.sync.holds_own(baker.key, 4) == []  # who keeps it may say so
+
+
+async def test_proofs_against_whom_is_not_kept_are_fetched_all_the_same(hosts: list[Host]) -> None:
+    farmer, baker, mechanic = hosts
+    chain = mixed_chain(mechanic.identity, 4)
+    kind, transaction = encode_statement(Profile("another history", ""))
+    other = HalfBlock(mechanic.key, 2, ANYONE, 0, chain[0].hash, kind, transaction, 0).signed_by(mechanic.identity)
+    await baker.ledger.ingest([*chain, other])
+    farmer.meet(baker)
+    farmer.sync.keeps = lambda key: False
+    await farmer.sync.with_peer(baker.key)
+    assert blocks.has_forked(farmer.ledger.db, mechanic.key)
+
+
+@pytest.mark.parametrize("wrong", [slice(0, 1), slice(2, 1, -1), slice(8, 9)], ids=["kind", "twice", "place"])
+async def test_something_else_than_what_was_declared_is_a_strike(hosts: list[Host], wrong: slice) -> None:
+    farmer, baker, mechanic = hosts
+    chain = mixed_chain(mechanic.identity, 12)
+    liar = Liar(baker)
+    liar.claim(Head(mechanic.key, 6, 6, 0))
+    liar.show = lambda ask: [chain[2], *chain[wrong]]
+    farmer.meet(baker)
+    farmer.sync.keeps = lambda key: False
+    await farmer.sync.with_peer(baker.key)
+    assert liar.asked == [AskRange(mechanic.key, 1, 6, declares=True)]
+    assert farmer.network.drops[MISLED] == 1
+
+
 async def test_a_huge_claim_costs_one_question(hosts: list[Host]) -> None:
     farmer, baker, mechanic = hosts
     liar = Liar(baker)
@@ -212,7 +334,7 @@ async def test_a_peer_that_always_fails_at_the_last_block_does_not_keep_the_othe
     for _ in range(3):
         await farmer.sync.with_peer(baker.key)
     assert farmer.length(mechanic) == LONG - 1
-    assert [ask.first for ask in liar.asked] == [1, LONG, LONG]
+    assert [ask.first for ask in liar.asked] == [1, LONG - 1, LONG - 1]
     await farmer.sync.with_peer(mechanic.key)
     assert farmer.length(mechanic) == LONG
 

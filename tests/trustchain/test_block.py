@@ -22,6 +22,7 @@ from overlay.trustchain.block import (
     BlockHash,
     HalfBlock,
     MalformedBlock,
+    stored,
     unpack,
 )
 
@@ -208,3 +209,15 @@ def test_a_damaged_block_is_refused_or_has_no_valid_signature(chance: random.Ran
         return
     assert block.pack() == bytes(raw)
     assert bytes(raw) == good or not block.has_valid_signature()
+
+
+def test_a_block_that_was_kept_in_pieces_is_the_one_that_was_unpacked() -> None:
+    for transaction in (b"", b"bread", b"x" * (MAX_CONTENT_BYTES - 4)):
+        block = half(7, BlockHash(b"p" * 32), transaction=transaction)
+        key, link = block.public_key, block.link_public_key
+
+        kept = stored(key, block.sequence_number, link, block.link_sequence_number, block.pack()[2 * 78 :])
+
+        assert kept == unpack(block.pack())
+        assert (kept.pack(), kept.hash) == (block.pack(), block.hash)
+        assert kept.has_valid_signature()

@@ -12,7 +12,7 @@ from overlay.keys import Identity
 from overlay.trustchain import blocks, outbox
 from overlay.trustchain.block import GENESIS_HASH, MAX_SEQUENCE, BlockHash, HalfBlock
 from overlay.trustchain.commitment import BadDisclosure, Body
-from overlay.trustchain.ledger import Changes, Ledger, SigningRefused, StatementTooLong
+from overlay.trustchain.ledger import Changes, Ledger, SigningRefused, StatementTooLong, Transaction
 from overlay.trustchain.outbox import ALL_PARTS
 from overlay.trustchain.statements import (
     CancelExchange,
@@ -278,3 +278,37 @@ async def test_linked_halves_are_found(folder: Folder) -> None:
     assert blocks.linked_to(baker.db, mint) == [answer]
     assert blocks.linked_to(baker.db, answer) == []
     assert blocks.at(baker.db, FARMER.public_key, 1) == [mint]
+
+
+async def test_within_a_transaction_and_after_one_that_failed_the_head_is_what_is_stored(folder: Folder) -> None:
+    ledger = folder.open(FARMER, "farmer")
+
+    def three(tx: Transaction) -> tuple[int, BlockHash] | None:
+        for at in range(3):
+            tx.append(Profile(f"farmer {at}", ""))
+        return blocks.head(tx.db, FARMER.public_key)
+
+    def fail(tx: Transaction) -> None:
+        three(tx)
+        raise LookupError("a fault of the program")
+
+    inside = await ledger.transact(three)
+    with pytest.raises(LookupError):
+        await ledger.transact(fail)
+
+    assert inside == blocks.head(ledger.db, FARMER.public_key)
+    assert blocks.first_gap(ledger.db, FARMER.public_key) == 4
+    assert (await ledger.append(PROFILE)).sequence_number == 4
+
+
+async def test_a_chain_that_comes_in_two_halves_is_known_as_far_as_it_has_no_gap(folder: Folder) -> None:
+    farmer, baker = folder.open(FARMER, "farmer"), folder.open(BAKER, "baker")
+    chain = await chain_of(farmer, 9)
+
+    await baker.ingest([*chain[5:], *chain[:3]])
+    assert (blocks.first_gap(baker.db, FARMER.public_key), blocks.head(baker.db, FARMER.public_key)) == (
+        4,
+        (9, chain[8].hash),
+    )
+    await baker.ingest(chain)
+    assert blocks.first_gap(baker.db, FARMER.public_key) == 10
