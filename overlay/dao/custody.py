@@ -8,7 +8,8 @@ import hashlib
 import sqlite3
 from dataclasses import dataclass
 
-from overlay.dao.charters import Charter, host_keys, share_holders
+from overlay.dao import recovery_data
+from overlay.dao.charters import Charter, custodians, host_keys, share_holders
 from overlay.dao.frost import chilldkg, signing
 from overlay.dao.frost.hashing import tagged_hash
 from overlay.keys import Identity
@@ -17,6 +18,7 @@ from overlay.trustchain.statements import HoldShare
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS custody_recovery (charter BLOB PRIMARY KEY, recovery BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS custody_ledger_recovery (charter BLOB PRIMARY KEY, recovery BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -26,10 +28,12 @@ class BadRecovery(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One member's part of a group's threshold key; `number` is its place in the charter."""
+    """One member's part of a group's threshold key; `number` is its place among the `keepers`, the version of the
+    charter whose members hold the key."""
 
     number: int
     output: chilldkg.DKGOutput
+    keepers: Charter
 
     @property
     def tweak(self) -> bytes:
@@ -76,14 +80,31 @@ def keep(tx: Transaction, group: Charter, recovery: bytes) -> None:
     if kept not in (None, recovery) or said not in (None, holding):
         raise BadRecovery("this member holds a share of another key of the same group")
     if kept is None:
-        tx.db.execute("INSERT INTO custody_recovery VALUES (?,?)", (group.id, recovery))
+        tx.db.execute("INSERT INTO custody_recovery VALUES (?,?)", (group.version, recovery))
     if said is None:
-        tx.append(HoldShare(group.id, *holding), to=group.founder)
+        tx.append(HoldShare(group.version, *holding), to=group.founder)
+
+
+def forget(tx: Transaction, group: Charter) -> None:
+    """Delete what restores the shares of earlier versions of a charter, once the members of this one hold the key."""
+    for version in group.versions[:-1]:
+        tx.db.execute("DELETE FROM custody_recovery WHERE charter = ?", (version,))
+        tx.db.execute("DELETE FROM custody_ledger_recovery WHERE charter = ?", (version,))
+
+
+def keeps_older(db: sqlite3.Connection, group: Charter) -> bool:
+    """Whether there is anything to `forget`."""
+    tables = ("custody_recovery", "custody_ledger_recovery")
+    return any(
+        db.execute(f"SELECT 1 FROM {table} WHERE charter = ?", (version,)).fetchone()  # noqa: S608
+        for version in group.versions[:-1]
+        for table in tables
+    )
 
 
 def stored(db: sqlite3.Connection, group: Charter) -> bytes | None:
     """The recovery data of a group, public."""
-    row = db.execute("SELECT recovery FROM custody_recovery WHERE charter = ?", (group.id,)).fetchone()
+    row = db.execute("SELECT recovery FROM custody_recovery WHERE charter = ?", (group.version,)).fetchone()
     return bytes(row[0]) if row else None
 
 
@@ -91,21 +112,27 @@ def share_of(db: sqlite3.Connection, identity: Identity, group: Charter) -> Shar
     """Our share, computed anew; None before key generation.
 
     It depends on the kept data alone, which was checked when it was kept: nothing that another member signs later
-    takes it away.
+    takes it away. After a resharing it is the new share, once all new members have said that they hold theirs.
     """
-    recovery = stored(db, group)
-    return _recover(identity, group, recovery) if recovery else None
+    keepers = custodians(db, group)
+    return share_in(db, identity, keepers) if identity.public_key in keepers.members else None
+
+
+def share_in(db: sqlite3.Connection, identity: Identity, version: Charter) -> Share | None:
+    """Our share as a member of exactly this version of a charter; None where we keep no data of it."""
+    recovery = stored(db, version)
+    return _recover(identity, version, recovery) if recovery else None
 
 
 def _recover(identity: Identity, group: Charter, recovery: bytes) -> Share:
     """The certificate in the data holds our own signature, given only for a session of this group's host keys."""
     try:
-        output, found = chilldkg.participant_recover(host_secret(identity, group.id), recovery)
+        output, found = recovery_data.treasury_share(host_secret(identity, group.version), recovery)
     except ValueError as error:
         raise BadRecovery(f"the recovery data of {group.name} is not valid: {error}") from error
     number = group.members.index(identity.public_key)
     if (found.n, found.t) != (len(group.members), group.threshold):
         raise BadRecovery("the recovery data belongs to other members or another threshold")
-    if found.participant_of(host_key(identity, group.id)) != number:
+    if found.participant_of(host_key(identity, group.version)) != number:
         raise BadRecovery("the recovery data gives this member another place than the charter")
-    return Share(number, output)
+    return Share(number, output, group)

@@ -10,7 +10,9 @@ from overlay.trustchain.statements import Hash, Small
 SessionId = Annotated[bytes, Meta(min_length=16, max_length=16)]
 # ChillDKG with 10 members: 33t + 97 + 32n to the coordinator, 33n + 33(t-1) + 129n back, certificate and recovery
 # data of the same order: under 4 kB; the limit leaves room for a hundred members.
-KeygenBytes = Annotated[bytes, Meta(max_length=65_536)]
+# The ledger key's messages go to all, unsummed: n (32 (t + n + 2) + 33) bytes, and 97 n more in the recovery data. 50
+# members with any threshold: 50 x (32 x 102 + 33 + 97) = 170 kB.
+KeygenBytes = Annotated[bytes, Meta(max_length=262_144)]
 # An input is a signing session of its own for each signer. 50 inputs of 41 bytes and 2 outputs of at most 51 make an
 # unsigned transaction of about 2.2 kB.
 MAX_INPUTS = 50
@@ -51,6 +53,30 @@ class Recovery(Wire, frozen=True):
     """The recovery data."""
 
     recovery: KeygenBytes
+
+
+class AskDeal(Wire, frozen=True):
+    """Deal our share of a group's key to the members of a new version of its charter; the answer is the deal."""
+
+    group: Hash
+    dealers: Annotated[tuple[Small, ...], Meta(min_length=1, max_length=100)]
+
+
+class AskReceive(Wire, frozen=True):
+    """Check the deals for the members of a new version of a charter; `recovery` is that of the key so far."""
+
+    group: Hash
+    dealers: Annotated[tuple[Small, ...], Meta(min_length=1, max_length=100)]
+    recovery: KeygenBytes
+    deals: Annotated[tuple[KeygenBytes, ...], Meta(min_length=1, max_length=100)]
+
+
+class Received(Wire, frozen=True):
+    """Our signature about the deals; or, where that is empty, which dealer's is wrong, by its place in the charter."""
+
+    signature: Annotated[bytes, Meta(max_length=64)]
+    culprit: Small
+    what: Annotated[str, Meta(max_length=280)]
 
 
 class AskCommitments(Wire, frozen=True):

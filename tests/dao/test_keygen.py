@@ -106,7 +106,9 @@ async def test_a_founder_that_runs_two_key_generations_gets_no_treasury(empty_to
     first, second = await full_run(empty_town.farmer, empty_town), await full_run(empty_town.farmer, empty_town)
     assert first != second
     for member, recovery in ((empty_town.baker, first), (empty_town.mechanic, second)):
-        await empty_town.farmer.keygen._network.call(member.key, FINISH, encode(FinishKeygen(group.id, recovery)))
+        await empty_town.farmer.keygen.treasury._network.call(
+            member.key, FINISH, encode(FinishKeygen(group.id, recovery))
+        )
     await empty_town.farmer.ledger.transact(lambda tx: custody.keep(tx, group, first))
     await empty_town.tell()
     assert len(share_holders(empty_town.baker.ledger.db, group)) == 3
@@ -114,13 +116,13 @@ async def test_a_founder_that_runs_two_key_generations_gets_no_treasury(empty_to
     said = ProposePayment(group.id, "pay", "", empty_town.farmer.key, b"\x51\x20" + bytes(32), 1000, 100, 2**50)
     with pytest.raises(NotAllowed, match="no treasury yet"):
         await empty_town.baker.ledger.transact(lambda tx: governance.propose_payment(tx, said))
-    line = empty_town.farmer.keygen._network
+    line = empty_town.farmer.keygen.treasury._network
     with pytest.raises(CallFailed, match="another key of the same group"):
         await line.call(empty_town.baker.key, FINISH, encode(FinishKeygen(group.id, second)))
 
 
 async def full_run(founder: Member, town: GroupTown) -> bytes:
-    return await founder.keygen._run(founder.group(town.id))
+    return await founder.keygen.treasury._run(founder.group(town.id))
 
 
 async def test_a_founder_that_puts_a_key_of_its_own_in_a_members_place_is_refused(empty_town: GroupTown) -> None:
@@ -142,7 +144,7 @@ async def test_a_founder_that_gives_members_each_others_places_is_refused(empty_
 async def attempt(town: GroupTown, params: chilldkg.SessionParams) -> None:
     """A session of other parameters, in which the founder and a friend of its play all parts but the baker's."""
     group, session = town.farmer.group(town.id), bytes(16)
-    line = town.farmer.keygen._network
+    line = town.farmer.keygen.treasury._network
     theirs = await line.call(town.baker.key, BEGIN, encode(BeginKeygen(group.id, session)))
     played = []
     for member in (town.farmer, town.mechanic):
@@ -158,22 +160,22 @@ async def attempt(town: GroupTown, params: chilldkg.SessionParams) -> None:
 
 async def test_who_holds_a_share_begins_no_other_key_generation(three: GroupTown) -> None:
     with pytest.raises(Refusal, match="holds its share already"):
-        await three.baker.keygen._begin(three.farmer.key, encode(BeginKeygen(three.id, bytes(16))))
+        await three.baker.keygen.treasury._begin(three.farmer.key, encode(BeginKeygen(three.id, bytes(16))))
 
 
 async def test_nobody_but_the_founder_coordinates_and_nobody_joins_unsigned(empty_town: GroupTown) -> None:
     group = await empty_town.found(2, 2, ("farmer", "baker", "mechanic"))
     ask = encode(BeginKeygen(group.id, bytes(16)))
     with pytest.raises(Refusal, match="only the founder"):
-        await empty_town.farmer.keygen._begin(empty_town.baker.key, ask)
+        await empty_town.farmer.keygen.treasury._begin(empty_town.baker.key, ask)
     stranger = PublicKey(b"LibNaCLPK:" + bytes(64))
     with pytest.raises(Refusal, match="not a group of both"):
-        await empty_town.baker.keygen._begin(stranger, ask)
+        await empty_town.baker.keygen.treasury._begin(stranger, ask)
     keys = (empty_town.farmer.key, empty_town.baker.key)
     other = await empty_town.farmer.say(FoundGroup("shop", "", keys, 2, 2))
     await empty_town.tell()
     with pytest.raises(Refusal, match="not signed the charter"):
-        await empty_town.baker.keygen._begin(empty_town.farmer.key, encode(BeginKeygen(other.hash, bytes(16))))
+        await empty_town.baker.keygen.treasury._begin(empty_town.farmer.key, encode(BeginKeygen(other.hash, bytes(16))))
 
 
 @pytest.mark.parametrize("bound", ["another member's", "no point"])

@@ -6,8 +6,8 @@ Scalars and elements are their canonical bytes, so that a suite can hand them to
 from typing import Protocol
 
 
-class Ciphersuite(Protocol):
-    """A prime-order group with the hash functions H1 to H5 of RFC 9591.
+class Arithmetic(Protocol):
+    """A prime-order group with a way to hash to its scalars.
 
     Operands of the methods have passed `check_scalar` or `check_element`, or come from other methods.
     """
@@ -46,6 +46,13 @@ class Ciphersuite(Protocol):
     def base_mul(self, scalar: bytes) -> bytes:
         """The generator times a scalar, which may be secret and may be zero."""
 
+    def hash_to_scalar(self, domain: str, *parts: bytes) -> bytes:
+        """To a scalar under a domain of our own, apart from all of the above; the parts are of fixed lengths."""
+
+
+class Ciphersuite(Arithmetic, Protocol):
+    """The same with the hash functions H1 to H5 of RFC 9591 and its signatures."""
+
     def h1(self, data: bytes) -> bytes:
         """To a scalar: binding factors."""
 
@@ -60,9 +67,6 @@ class Ciphersuite(Protocol):
 
     def h5(self, data: bytes) -> bytes:
         """To bytes: the commitments."""
-
-    def hash_to_scalar(self, domain: str, *parts: bytes) -> bytes:
-        """To a scalar under a domain of our own, apart from all of the above; the parts are of fixed lengths."""
 
     def verify(self, public_key: bytes, msg: bytes, signature: bytes) -> bool:
         """Whether `signature` is an ordinary signature of the suite."""

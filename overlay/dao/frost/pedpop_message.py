@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from overlay.dao.frost.ciphersuite import Ciphersuite
+from overlay.dao.frost.ciphersuite import Arithmetic, Ciphersuite
 from overlay.dao.frost.errors import FaultyParticipantOrCoordinatorError, MsgParseError
 from overlay.dao.frost.group import POINT_BYTES, Point
 from overlay.dao.frost.hashing import tagged_hash
@@ -47,7 +47,7 @@ class ParticipantMsg:
         return b"".join((*self.commitment, *self.pop, self.pubnonce, *self.enc_shares))
 
 
-def evaluate(suite: Ciphersuite, commitment: Sequence[bytes], participant: int) -> bytes:
+def evaluate(suite: Arithmetic, commitment: Sequence[bytes], participant: int) -> bytes:
     """The committed polynomial at participant + 1: the public share of this participant."""
     x = suite.scalar(participant + 1)
     value = suite.identity
@@ -90,13 +90,7 @@ class Member:
 
     def parse(self, sender: int, raw: bytes) -> ParticipantMsg:
         """A message with a valid proof; raises FaultyParticipantOrCoordinatorError."""
-        try:
-            msg = ParticipantMsg.from_bytes(raw, self.suite, self.params.t, self.params.n)
-        except MsgParseError as error:
-            raise FaultyParticipantOrCoordinatorError(sender, str(error)) from error
-        if not self._proven(sender, msg):
-            raise FaultyParticipantOrCoordinatorError(sender, "the proof of possession does not verify")
-        return msg
+        return parse(self.suite, self.params, sender, raw)
 
     def decrypt(self, sender: int, msg: ParticipantMsg) -> bytes:
         """The share that `sender` encrypted to us, a scalar."""
@@ -119,16 +113,8 @@ class Member:
         suite = self.suite
         k = suite.hash_to_scalar("pop nonce", seed)
         R = suite.base_mul(k)
-        c = self._pop_challenge(self.participant, suite.base_mul(secret), R)
+        c = _pop_challenge(suite, self.context, self.participant, suite.base_mul(secret), R)
         return R, suite.scalar_add(k, suite.scalar_mul(secret, c))
-
-    def _proven(self, sender: int, msg: ParticipantMsg) -> bool:
-        (R, mu), com = msg.pop, msg.commitment[0]
-        c = self._pop_challenge(sender, com, R)
-        return self.suite.base_mul(mu) == self.suite.element_add(R, self.suite.element_mul(c, com))
-
-    def _pop_challenge(self, sender: int, com: bytes, R: bytes) -> bytes:
-        return self.suite.hash_to_scalar("pop", self.context, count_bytes(sender), com, R)
 
     def _pad_to(self, receiver: int, secnonce: Secret, pubnonce: bytes) -> bytes:
         if receiver == self.participant:
@@ -143,3 +129,20 @@ class Member:
     def _self_pad(self, pubnonce: bytes) -> bytes:
         # No key agreement with oneself is needed.
         return self.suite.hash_to_scalar("self pad", self.deckey.to_bytes(), pubnonce, self.context)
+
+
+def parse(suite: Ciphersuite, params: SessionParams, sender: int, raw: bytes) -> ParticipantMsg:
+    """A message with a valid proof, as anybody can check it; raises FaultyParticipantOrCoordinatorError."""
+    try:
+        msg = ParticipantMsg.from_bytes(raw, suite, params.t, params.n)
+    except MsgParseError as error:
+        raise FaultyParticipantOrCoordinatorError(sender, str(error)) from error
+    (R, mu), com = msg.pop, msg.commitment[0]
+    c = _pop_challenge(suite, params_hash(params), sender, com, R)
+    if suite.base_mul(mu) != suite.element_add(R, suite.element_mul(c, com)):
+        raise FaultyParticipantOrCoordinatorError(sender, "the proof of possession does not verify")
+    return msg
+
+
+def _pop_challenge(suite: Ciphersuite, context: bytes, sender: int, com: bytes, R: bytes) -> bytes:
+    return suite.hash_to_scalar("pop", context, count_bytes(sender), com, R)

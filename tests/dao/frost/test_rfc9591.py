@@ -15,7 +15,7 @@ from overlay.dao.frost.ciphersuite import Ciphersuite
 from overlay.dao.frost.ed25519 import ED25519
 from overlay.dao.frost.errors import InvalidContributionError
 from overlay.dao.frost.onetime import NonceUsedError
-from overlay.dao.frost.rfc9591 import GroupKey, Session, SessionCoordinator, commit, sign
+from overlay.dao.frost.rfc9591 import GroupKey, Session, SessionCoordinator, SigningNonces, commit, sign
 from tests.dao.frost.groups import stream
 from tests.dao.frost.published import Vector, cases
 from tests.dao.frost.secp256k1_suite import SECP256K1
@@ -317,3 +317,29 @@ def test_keys_that_make_no_sense_are_refused() -> None:
 def test_nonces_from_bad_arguments_are_refused(share: bytes, rand: bytes) -> None:
     with pytest.raises(ValueError, match="bytes"):
         commit(ED25519, share, rand)
+
+
+def test_three_shares_under_one_pair_of_nonces_would_give_the_secret_share_away() -> None:
+    """The attack that `SigningNonces` prevents: each share is one linear equation in both nonces and the secret."""
+    key, shares = council()
+    hiding, binding = commit(ED25519, shares[0], bytes(range(64)))[0].take()
+    mine = ED25519.base_mul(hiding) + ED25519.base_mul(binding)
+    rows, values = [], []
+    for number in range(3):
+        others = [commit(ED25519, shares[i], bytes([number + i + 1]) * 64)[1] for i in range(1, key.t)]
+        session = Session(key, tuple(range(key.t)), [mine, *others], MSG)
+        share = sign(SigningNonces((hiding, binding)), shares[0], 0, session)
+        rows.append([1, number_of(session.factors[0]), number_of(session.share_factor(0))])
+        values.append(number_of(share))
+    left = determinant(rows)
+    swapped = determinant([[*row[:2], value] for row, value in zip(rows, values, strict=True)])
+    assert swapped * pow(left, -1, ED25519.order) % ED25519.order == number_of(shares[0])
+
+
+def number_of(scalar: bytes) -> int:
+    return int.from_bytes(scalar, "little")
+
+
+def determinant(m: list[list[int]]) -> int:
+    (a, b, c), (d, e, f), (g, h, i) = m
+    return (a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) % ED25519.order
