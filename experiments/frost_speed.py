@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-from overlay.dao.frost import chilldkg, pedpop, rfc9591, signing
+from overlay.dao.frost import chilldkg, pedpop, rfc9591, signing, vss
 from overlay.dao.frost.ed25519 import ED25519
 
 SIGNING = ((3, 5), (67, 100))
@@ -80,8 +80,22 @@ def generate(t: int, n: int) -> Keys:
     return Keys(outputs, mine.seconds, coordinator.seconds)
 
 
+def deal(t: int, n: int) -> list[chilldkg.DKGOutput]:
+    """Shares as a dealer would make them, for sizes whose key generation takes too long to be waited for."""
+    polynomial = vss.VSS.generate(MSG, t)
+    shares = polynomial.secshares(n)
+    key, public = polynomial.secret().point().to_bytes(), [share.point().to_bytes() for share in shares]
+    return [chilldkg.DKGOutput(share.to_bytes(), key, public) for share in shares]
+
+
 def sign(t: int, n: int, outputs: list[chilldkg.DKGOutput]) -> tuple[float, float]:
     """Sign once with the first t of n; seconds of the first signer and of the coordinator."""
+    signer, coordinator, _ = sign_together(t, n, outputs)
+    return signer, coordinator
+
+
+def sign_together(t: int, n: int, outputs: list[chilldkg.DKGOutput]) -> tuple[float, float, float]:
+    """As `sign`, and the seconds of the other t - 1 signers, who share the coordinator's check of the public shares."""
     rand = stream("signing")
     ids = list(range(t))
     pubshares = [outputs[0].pubshares[i] for i in ids]
@@ -114,7 +128,7 @@ def sign(t: int, n: int, outputs: list[chilldkg.DKGOutput]) -> tuple[float, floa
         return session.signature()
 
     coordinator(finish)
-    return signer.seconds, coordinator.seconds
+    return signer.seconds, coordinator.seconds, others.seconds
 
 
 def generate_ed25519(t: int, n: int) -> tuple[list[pedpop.KeyShare], float]:

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 # Lock times from 500,000,000 on are times; 2^30 seconds later is 14 November 2019, so all of them have passed.
 FIRST_LOCKTIME, LOCKTIME_BITS = 500_000_000, 30
-# The payee is output 0 of a payment, the change output 1.
-CHANGE = 1
+# The change is the last output of a payment, behind those of its payees.
+FIRST_CHANGE = 1
 # Less is not worth spending: an input takes 58 virtual bytes, so at 17 sat/vB a coin of 1,000 sat pays for itself.
 MIN_COIN = 1_000
 # Coins are looked for again at a new block and after so long. Where a search takes longer than a new block is worth (a
@@ -89,12 +89,16 @@ class Accounts:
             coins = sorted(await self._backend.coins(script), key=lambda coin: (coin.height, coin.txid, coin.vout))
             then = self._ledger.clock.monotonic()
             self._scans[script] = _Scan(height, tuple(coins), then, then - now)
+            if new := set(coins) - set(chronicle.coins(self._ledger.db, script)):
+                await self._ledger.transact(lambda tx: chronicle.keep_coins(tx.db, new))
             return self._scans[script]
 
     async def _history(self, group: Charter, script: bytes, coins: Iterable[Coin]) -> list[Mined]:
         """The payments among the transactions that made the coins and those that made theirs, the earliest last."""
         found: dict[Txid, Mined] = {}
-        waiting: list[tuple[Txid, int | None]] = [(coin.txid, coin.height) for coin in coins if coin.vout == CHANGE]
+        waiting: list[tuple[Txid, int | None]] = [
+            (coin.txid, coin.height) for coin in coins if coin.vout >= FIRST_CHANGE
+        ]
         while waiting:
             txid, height = waiting.pop()
             if txid in found or chronicle.is_settled(self._ledger.db, txid):
@@ -102,7 +106,7 @@ class Accounts:
             mined = await self._mined(group, script, txid, height)
             if mined is not None:
                 found[txid] = mined
-                waiting += [(each.txid, None) for each in parse(mined.raw).inputs if each.vout == CHANGE]
+                waiting += [(each.txid, None) for each in parse(mined.raw).inputs if each.vout >= FIRST_CHANGE]
         new = [each for each in found.values() if not chronicle.is_settled_as_paid(self._ledger.db, each.proposal)]
         return sorted(new, key=lambda each: (-each.height, each.txid))
 
@@ -122,11 +126,13 @@ class Accounts:
 
     def _paid(self, group: Charter, script: bytes, transaction: Transaction) -> Payment | None:
         """Which proposal a transaction pays with change to the treasury; None when it is no payment."""
-        outputs = transaction.outputs
-        if len(outputs) != CHANGE + 1 or outputs[CHANGE].script_pubkey != script:
+        paid, change = transaction.outputs[:-1], transaction.outputs[-1:]
+        if not paid or change[0].script_pubkey != script:
             return None
-        candidates = paying(self._ledger.db, group, outputs[0].script_pubkey, outputs[0].amount)
-        return next((each for each in candidates if tag(each.id) == transaction.locktime), None)
+        candidates = paying(self._ledger.db, group, paid[0].script_pubkey, paid[0].amount)
+        told = [(each.script_pubkey, each.amount) for each in paid]
+        exact = [each for each in candidates if [(payee.script, payee.amount) for payee in each.payees] == told]
+        return next((each for each in exact if tag(each.id) == transaction.locktime), None)
 
     async def _look_again(self, mined: Mined) -> Mined | None:
         """A payment that the coins no longer show, where it is mined all the same."""

@@ -1,9 +1,11 @@
 """Which proposals this node has seen paid in the chain, and which coins that took: kept on disk."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from overlay.dao.bitcoin.amounts import Sats
+from overlay.dao.bitcoin.payment import Coin
 from overlay.dao.bitcoin.transaction import Txid, parse
 from overlay.dao.charters import Charter
 from overlay.trustchain.block import BlockHash
@@ -13,13 +15,17 @@ CREATE TABLE IF NOT EXISTS treasury_mined (
     proposal BLOB PRIMARY KEY, charter BLOB NOT NULL, txid TEXT NOT NULL, raw BLOB NOT NULL, height INTEGER NOT NULL,
     settled INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS treasury_mined_txid ON treasury_mined (txid);
+CREATE INDEX IF NOT EXISTS treasury_mined_height ON treasury_mined (charter, height);
 CREATE INDEX IF NOT EXISTS treasury_mined_unsettled ON treasury_mined (charter) WHERE NOT settled;
 CREATE TABLE IF NOT EXISTS treasury_spent (
     txid TEXT NOT NULL, vout INTEGER NOT NULL, proposal BLOB NOT NULL, PRIMARY KEY (txid, vout)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS treasury_coin (
+    script BLOB NOT NULL, txid TEXT NOT NULL, vout INTEGER NOT NULL, amount INTEGER NOT NULL, height INTEGER NOT NULL,
+    PRIMARY KEY (script, txid, vout)) WITHOUT ROWID;
 """
 
-# After so many blocks, its own among them, no reorganisation is expected to undo a payment.
-SETTLED_DEPTH = 6
+# After so many blocks, its own among them, no reorganisation is expected to undo a payment: six blocks may change.
+SETTLED_DEPTH = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,15 @@ def unsettled(db: sqlite3.Connection, group: Charter) -> list[Mined]:
     """The payments of a group that a reorganisation may still undo."""
     rows = db.execute(
         "SELECT proposal, txid, raw, height FROM treasury_mined WHERE charter = ? AND NOT settled", (group.id,)
+    )
+    return [_mined(row) for row in rows]
+
+
+def above(db: sqlite3.Connection, group: Charter, height: int) -> list[Mined]:
+    """The payments of a group mined above `height`, the earliest first."""
+    rows = db.execute(
+        "SELECT proposal, txid, raw, height FROM treasury_mined WHERE charter = ? AND height > ? ORDER BY height, txid",
+        (group.id, height),
     )
     return [_mined(row) for row in rows]
 
@@ -80,6 +95,19 @@ def write(db: sqlite3.Connection, group: Charter, found: Mapping[BlockHash, Mine
         db.execute("INSERT OR IGNORE INTO treasury_mined VALUES (?,?,?,?,?,?)", row)
         spent = [(coin.txid, coin.vout, each.proposal) for coin in parse(each.raw).inputs]
         db.executemany("INSERT OR REPLACE INTO treasury_spent VALUES (?,?,?)", spent)
+
+
+def coins(db: sqlite3.Connection, script: bytes) -> list[Coin]:
+    """All coins of a treasury that this node has ever seen, spent or not, the oldest first; for people to look at."""
+    query = "SELECT txid, vout, amount, height FROM treasury_coin WHERE script = ? ORDER BY height, txid, vout"
+    rows = db.execute(query, (script,))
+    return [Coin(Txid(txid), vout, Sats(amount), script, height) for txid, vout, amount, height in rows]
+
+
+def keep_coins(db: sqlite3.Connection, seen: Iterable[Coin]) -> None:
+    """Remember coins: a chain backend without an index finds none that is spent."""
+    rows = [(each.script_pubkey, each.txid, each.vout, each.amount, each.height) for each in seen]
+    db.executemany("INSERT OR REPLACE INTO treasury_coin VALUES (?,?,?,?,?)", rows)
 
 
 def unfinished(db: sqlite3.Connection, now: int) -> list[BlockHash]:

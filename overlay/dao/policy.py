@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from overlay.dao import chronicle
+from overlay.dao import chronicle, limits
 from overlay.dao.account import Account, tag
 from overlay.dao.bitcoin import payment as payments
 from overlay.dao.bitcoin import scripts
@@ -28,6 +28,7 @@ from overlay.dao.messages import MAX_INPUTS
 from overlay.dao.proposals import Payment
 from overlay.dao.tallies import Tally, tally
 from overlay.keys import PublicKey
+from overlay.trustchain.block import BlockHash
 
 PROMISES = """
 CREATE TABLE IF NOT EXISTS treasury_version (
@@ -66,13 +67,19 @@ def build(asked: Payment, account: Account, fee_rate: int) -> UnsignedPayment:
     It spends the oldest coin, then the largest as far as they are needed. Raises PaymentError when that cannot be
     done: for lack of coins, for the fee cap, for an amount that is not relayed.
     """
-    least = scripts.dust_limit(asked.script)
-    if asked.amount < least or not 1 <= fee_rate <= payments.MAX_FEE_RATE:
-        raise PaymentError(f"{asked.amount} sat at {fee_rate} sat/vB would not be relayed to this payee")
+    dust = [each.amount for each in asked.payees if each.amount < scripts.dust_limit(each.script)]
+    if dust or not 1 <= fee_rate <= payments.MAX_FEE_RATE:
+        told = dust[0] if dust else asked.amount
+        raise PaymentError(f"{told} sat at {fee_rate} sat/vB would not be relayed to this payee")
     chosen, fee = _select(asked, account, fee_rate)
     if fee > asked.fee_cap:
         raise PaymentError(f"the fee would be {fee} sat, and the members allowed {asked.fee_cap} sat")
-    return _lay_out(asked, chosen, account.script, sum(coin.amount for coin in chosen) - asked.amount - fee)
+    return _lay_out(asked, chosen, account.script, sum(coin.amount for coin in chosen) - asked.total - fee)
+
+
+def outputs(asked: Payment) -> tuple[TxOutput, ...]:
+    """What the payees get, in the order in which the proposal names them; the change follows them."""
+    return tuple(TxOutput(Sats(each.amount), each.script) for each in asked.payees)
 
 
 def judge(
@@ -85,13 +92,14 @@ def judge(
     check_approved(db, group, asked, me, now)
     try:
         found = payments.read(raw, account.coins, account.script)
-        if found.transaction.outputs[:1] != (TxOutput(Sats(asked.amount), asked.script),):
+        if found.transaction.outputs[:-1] != outputs(asked):
             raise Violation("the transaction does not pay exactly what was approved")
         expected = build(asked, account, found.fee // found.vsize)
     except (InvalidTransaction, PaymentError) as error:
         raise Violation(f"the transaction is not one of this treasury: {error}") from error
     if expected.raw != raw:
         raise Violation("the transaction is not the one that this node makes for what was approved")
+    check_limits(db, group, asked, account.height)
     check_promises(db, asked, expected, now)
     return expected
 
@@ -99,7 +107,7 @@ def judge(
 def check_approved(db: sqlite3.Connection, group: Charter, asked: Payment, me: PublicKey, now: int) -> Tally:
     """Raises Violation unless our own ledger calls this decided, our chain unpaid, and we have not said no."""
     stands = tally(db, group, asked, now)
-    if asked.proposer not in group.members or not stands.final:
+    if not stands.final:
         raise Violation(
             f"my ledger shows {stands.count('yes')} of {stands.needed} yes votes, counted by {len(stands.deciders)} of"
             f" {group.threshold} members' nodes: this is {stands.outcome.value}, and not decided"
@@ -113,6 +121,13 @@ def check_approved(db: sqlite3.Connection, group: Charter, asked: Payment, me: P
     if chronicle.mined(db, asked.id) is not None:
         raise Violation("this has been paid already")
     return stands
+
+
+def check_limits(db: sqlite3.Connection, group: Charter, asked: Payment, height: int) -> None:
+    """Raises Violation when our chain, at `height`, has shown so many payments that this one breaks the charter."""
+    beyond = limits.excess_of(db, group, asked, height)
+    if beyond is not None:
+        raise Violation(beyond)
 
 
 def record_promise(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPayment, now: int, span: int) -> None:
@@ -146,6 +161,12 @@ def check_promises(db: sqlite3.Connection, asked: Payment, unsigned: UnsignedPay
             raise Violation("a coin of this transaction is promised to another payment, which comes first")
 
 
+def promised_to(db: sqlite3.Connection, coin: Coin, now: int) -> BlockHash | None:
+    """The proposal that this node keeps a coin for at the moment, if any."""
+    lease = _lease(db, coin.txid, coin.vout)
+    return BlockHash(lease.proposal) if lease is not None and now < lease.until else None
+
+
 def _lease(db: sqlite3.Connection, txid: str, vout: int) -> _Lease | None:
     query = "SELECT proposal, since, span FROM treasury_lease WHERE txid = ? AND vout = ?"
     row = db.execute(query, (txid, vout)).fetchone()
@@ -159,19 +180,21 @@ def _select(asked: Payment, account: Account, fee_rate: int) -> tuple[tuple[Coin
     least, fee = scripts.dust_limit(account.script), 0
     for count in range(1, min(len(ordered), MAX_INPUTS) + 1):
         chosen = ordered[:count]
-        fee, held = fee_rate * vsize(count, asked.script, account.script), sum(coin.amount for coin in chosen)
-        if held >= asked.amount + fee + least:
+        fee, held = fee_rate * vsize(count, asked, account.script), sum(coin.amount for coin in chosen)
+        if held >= asked.total + fee + least:
             return chosen, fee
-    raise InsufficientFunds(asked.amount + least, fee, sum(coin.amount for coin in ordered[:MAX_INPUTS]))
+    raise InsufficientFunds(asked.total + least, fee, sum(coin.amount for coin in ordered[:MAX_INPUTS]))
 
 
-def vsize(inputs: int, payee: bytes, change: bytes) -> int:
+def vsize(inputs: int, asked: Payment, change: bytes) -> int:
     """Virtual bytes of a signed payment: 10 and a half for the frame, 8 and one for each output beside its script."""
-    stripped = 4 + 4 + 1 + 1 + 2 * (8 + 1) + len(payee) + len(change)
+    stripped = 4 + 4 + 1 + 1 + sum(8 + 1 + len(script) for script in (*(each.script for each in asked.payees), change))
     return -(-(stripped * WITNESS_SCALE + 2 + inputs * payments.INPUT_WEIGHT) // WITNESS_SCALE)
 
 
 def _lay_out(asked: Payment, chosen: Sequence[Coin], script: bytes, change: int) -> UnsignedPayment:
-    outputs = (TxOutput(Sats(asked.amount), asked.script), TxOutput(Sats(change), script))
-    inputs = tuple(TxInput(coin.txid, coin.vout) for coin in chosen)
-    return payments.read(serialize(BitcoinTransaction(inputs, outputs, locktime=tag(asked.id))), chosen, script)
+    inputs, paid = (
+        tuple(TxInput(coin.txid, coin.vout) for coin in chosen),
+        (*outputs(asked), TxOutput(Sats(change), script)),
+    )
+    return payments.read(serialize(BitcoinTransaction(inputs, paid, locktime=tag(asked.id))), chosen, script)

@@ -12,7 +12,7 @@ from overlay.dao.account import Account, Accounts
 from overlay.dao.bitcoin import taproot
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend
 from overlay.dao.bitcoin.payment import UnsignedPayment
-from overlay.dao.charters import Charter, charter
+from overlay.dao.charters import Charter, current, custodians
 from overlay.dao.custody import Share
 from overlay.dao.frost import signing
 from overlay.dao.frost.errors import InvalidContributionError
@@ -120,10 +120,11 @@ class Signer:
 
     def _common_group(self, peer: PublicKey, proposal: bytes) -> tuple[Charter, Payment]:
         asked = payment(self._ledger.db, proposal)
-        group = charter(self._ledger.db, asked.group) if asked else None
+        found = current(self._ledger.db, asked.group) if asked else None
         me = self._ledger.identity.public_key
-        if asked is None or group is None:
+        if asked is None or found is None:
             raise Refusal("this member knows no such proposal")
+        group = custodians(self._ledger.db, found)
         if peer not in group.members or me not in group.members:
             raise Refusal("this is not a group of both of us")
         return group, asked

@@ -12,14 +12,14 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from overlay.dao import chronicle, faults, policy
+from overlay.dao import chronicle, faults, labels, policy
 from overlay.dao.account import Account
 from overlay.dao.asking import Asking
 from overlay.dao.bitcoin import payment as payments
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend, Rejected
 from overlay.dao.bitcoin.payment import PaymentError
 from overlay.dao.bitcoin.transaction import parse, parse_txid
-from overlay.dao.charters import Charter, charters
+from overlay.dao.charters import Charter, belongs, charters, custodians
 from overlay.dao.chronicle import Mined
 from overlay.dao.counting import Counting
 from overlay.dao.custody import BadRecovery, Share
@@ -40,7 +40,7 @@ SIGNED = """
 CREATE TABLE IF NOT EXISTS treasury_signed (
     proposal BLOB PRIMARY KEY, txid TEXT NOT NULL, raw BLOB NOT NULL, signers BLOB NOT NULL) WITHOUT ROWID;
 """
-SCHEMA = SIGNED + faults.SCHEMA
+SCHEMA = SIGNED + faults.SCHEMA + labels.SCHEMA
 
 
 class PaymentFailed(Exception):
@@ -71,7 +71,8 @@ class Treasury:
         Groups are looked after side by side, and what fails for one proposal keeps no other waiting. Raises
         PaymentFailed with all that is not paid, at the end.
         """
-        ours = [group for group in charters(self._ledger.db) if self._ledger.identity.public_key in group.members]
+        db, me = self._ledger.db, self._ledger.identity.public_key
+        ours = [group for group in charters(db) if belongs(db, group, me) or me in custodians(db, group).members]
         failures = await asyncio.gather(*(self._look_after(group) for group in ours))
         if told := " ".join(itertools.chain.from_iterable(failures)):
             raise PaymentFailed(told)
@@ -80,6 +81,7 @@ class Treasury:
         """What could not be done for one group, one sentence each."""
         try:
             decided = await self._counting.decided(group)
+            group = custodians(self._ledger.db, group)
             share = self._signer.share_of(group) if decided else None
             if share is None or self._signer.accounts is None:
                 return []
@@ -100,13 +102,14 @@ class Treasury:
                     continue
                 await self.pay(group, asked, account, share)
                 return failures
-            except (BackendError, Rejected, PaymentError, TooFew, SigningRefused) as error:
+            except (BackendError, Rejected, PaymentError, TooFew, SigningRefused, policy.Violation) as error:
                 self._turns.wait(asked)
                 failures.append(f"'{asked.title}' is not paid yet: {error}")
         return failures
 
     async def pay(self, group: Charter, asked: Payment, account: Account, share: Share) -> Signed:
-        """Get one payment signed and broadcast. Raises PaymentError, TooFew, BackendError, Rejected."""
+        """Get one payment signed and broadcast. Raises Violation, PaymentError, TooFew, BackendError, Rejected."""
+        policy.check_limits(self._ledger.db, group, asked, account.height)
         unsigned = policy.build(asked, account, await self._backend.fee_rate())
         run = Run(group, share, asked.id, unsigned, self._asking, self._ledger.random, self._blame(asked))
         stands = tally(self._ledger.db, group, asked, self._ledger.clock.now())
@@ -114,10 +117,14 @@ class Treasury:
         reserves = [member for member in group.members if stands.choice_of(member) not in ("yes", "no")]
         made = await run.result(approvers, reserves)
         done = Signed(unsigned.txid, payments.attach_signatures(unsigned, made.signatures), made.signers)
+        await self.send(asked, done)
+        return done
+
+    async def send(self, asked: Payment, done: Signed) -> None:
+        """Keep a signed payment and hand it to the network. Raises BackendError, Rejected."""
         await self._backend.test_accept(done.raw)
         await self._ledger.transact(lambda tx: _keep(tx, asked, done))
         await self._backend.broadcast(done.raw)
-        return done
 
     async def _is_to_be_sent(self, asked: Payment, account: Account) -> bool:
         """False while a transaction waits to be mined that spends the oldest coin; but fees may have risen since."""

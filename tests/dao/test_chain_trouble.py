@@ -6,15 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from overlay.dao import chronicle
+from overlay.dao import chronicle, policy
 from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.backend import BackendError
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
 from overlay.dao.bitcoin.jsonrpc import CookieFile
 from overlay.dao.bitcoin.networks import Network as Chain
+from overlay.dao.bitcoin.payment import PaymentError
 from overlay.dao.proposals import payouts
 from overlay.dao.roast import TooFew
 from overlay.dao.treasury import is_paid
+from overlay.dao.turns import BUMP_SECONDS, LAST_WAIT
 from tests.dao.bitcoin.helpers import Purse
 from tests.dao.group_town import GroupTown, Member
 
@@ -112,3 +114,86 @@ async def test_a_deep_payment_is_settled_and_looked_for_no_more(five: GroupTown)
     await five.step()
     assert chronicle.unfinished(five.farmer.ledger.db, five.clock.now()) == []
     assert is_paid(five.farmer.ledger.db, proposal)
+
+
+async def test_six_blocks_that_change_take_a_payout_back_and_it_is_made_good(five: GroupTown) -> None:
+    proposal = await five.approved(five.engineer)
+    await five.step(five.engineer)
+    await five.mine(6)
+    await five.step()
+    await five.tell()
+    mined = chronicle.mined(five.farmer.ledger.db, proposal)
+    assert mined is not None
+    await five.reorganise(length=7, depth=6)
+    assert await five.received(WELDER) == 0
+    await five.step()
+    assert not any(is_paid(member.ledger.db, proposal) for member in five.all)
+    await five.mine()
+    assert await five.step() == []
+    again = chronicle.mined(five.farmer.ledger.db, proposal)
+    assert again is not None
+    assert (again.txid, again.height) == (mined.txid, mined.height + 7)
+    assert await five.received(WELDER) == 1_500_000
+
+
+def charging(member: Member, rate: int) -> None:
+    """Let a member's Bitcoin node recommend this many satoshis per virtual byte."""
+
+    async def fee_rate() -> int:
+        return rate
+
+    member.backend.fee_rate = fee_rate  # type: ignore[method-assign]
+
+
+async def test_in_a_fee_spike_beyond_the_cap_nothing_is_signed_and_it_is_paid_when_it_is_over(five: GroupTown) -> None:
+    proposal = await five.approved(five.engineer, fee_cap=1_000)
+    charging(five.engineer, 500)
+    (failure,) = await five.step(five.engineer)
+    assert "the members allowed 1000 sat" in failure
+    assert [policy.versions(member.ledger.db, proposal) for member in five.all] == [[]] * 5
+    charging(five.engineer, 6)
+    five.clock.time += int(LAST_WAIT) * 1_000  # type: ignore[attr-defined]
+    assert await five.step(five.engineer) == []
+    assert len(await five.mempool()) == 1
+
+
+async def test_a_waiting_payment_is_replaced_up_to_the_cap_and_its_versions_exclude_each_other(five: GroupTown) -> None:
+    proposal = await five.approved(five.engineer, fee_cap=2_000)
+    assert await five.step(five.engineer) == []
+    (cheap,) = await five.mempool()
+    assert await five.step(five.engineer) == []  # from now on it is waited for
+    five.clock.time += int(BUMP_SECONDS) * 1_000  # type: ignore[attr-defined]
+    charging(five.engineer, 100)
+    (failure,) = await five.step(five.engineer)
+    assert "the members allowed 2000 sat" in failure
+    assert await five.mempool() == [cheap]
+    charging(five.engineer, 12)
+    five.clock.time += int(LAST_WAIT) * 1_000  # type: ignore[attr-defined]
+    assert await five.step(five.engineer) == []
+    (dear,) = await five.mempool()
+    assert dear != cheap
+    first, second = policy.versions(five.farmer.ledger.db, proposal)
+    assert {(each.txid, each.vout) for each in first.inputs} & {(each.txid, each.vout) for each in second.inputs}
+    await five.mine()
+    assert await five.step() == []
+    assert await five.received(WELDER) == 1_500_000
+
+
+@pytest.mark.parametrize("how", ["invented", "hidden", "another script"])
+async def test_coins_that_a_chain_invents_or_hides_only_take_its_own_member_out(five: GroupTown, how: str) -> None:
+    await five.fund(900_000)
+    proposal = await five.approved(five.engineer)
+    truth = five.farmer.backend.coins
+
+    async def coins(script: bytes) -> Any:
+        told = await truth(script)
+        if how == "invented":
+            return [msgspec.structs.replace(told[0], vout=told[0].vout + 7, height=1), *told]
+        return told[1:] if how == "hidden" else [msgspec.structs.replace(told[0], script_pubkey=WELDER), *told[1:]]
+
+    five.farmer.backend.coins = coins  # type: ignore[method-assign]
+    done = await five.pay(five.engineer, proposal)
+    assert 0 not in done.signers
+    with pytest.raises((TooFew, PaymentError)):
+        await five.pay(five.farmer, proposal)
+    assert await five.mempool() == [done.txid]

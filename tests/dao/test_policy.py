@@ -2,7 +2,7 @@
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from overlay.dao.account import Account, tag
 from overlay.dao.bitcoin import scripts
 from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.payment import Coin, PaymentError, UnsignedPayment
-from overlay.dao.bitcoin.transaction import Transaction, Txid, TxInput, TxOutput, parse, serialize
+from overlay.dao.bitcoin.transaction import Txid, TxOutput, parse, serialize
 from overlay.dao.messages import MAX_INPUTS, AskCommitments
 from overlay.dao.policy import Violation
 from overlay.dao.proposals import Payment
@@ -26,11 +26,11 @@ from overlay.network.network import Refusal
 from overlay.trustchain.block import BlockHash
 from tests.dao.bitcoin.helpers import Purse
 from tests.dao.group_town import GroupTown, Member
+from tests.dao.mutations import ATTACKS, THIEF, flipped, legitimate, mutated
 
-TREASURY, PAYEE, THIEF = Purse("treasury").script, Purse("welder").script, Purse("thief").script
+TREASURY, PAYEE = Purse("treasury").script, Purse("welder").script
 MUTATIONS = 3_000
 SENT = 100
-Mutation = Callable[[Transaction, random.Random], Transaction]
 
 
 def asked_for(amount: int = 1_500_000, fee_cap: int = 10_000, script: bytes = PAYEE) -> Payment:
@@ -41,72 +41,6 @@ def asked_for(amount: int = 1_500_000, fee_cap: int = 10_000, script: bytes = PA
 def holding(*amounts: int) -> Account:
     coins = [Coin(Txid(f"{n:064x}"), 0, Sats(a), TREASURY, n) for n, a in enumerate(amounts, 1)]
     return Account(TREASURY, 200, tuple(coins))
-
-
-def pick(rng: random.Random, transaction: Transaction) -> int:
-    return rng.randrange(len(transaction.inputs))
-
-
-def with_input(transaction: Transaction, at: int, **changes: object) -> Transaction:
-    inputs = list(transaction.inputs)
-    inputs[at] = msgspec.structs.replace(inputs[at], **changes)
-    return msgspec.structs.replace(transaction, inputs=tuple(inputs))
-
-
-def with_output(transaction: Transaction, at: int, **changes: object) -> Transaction:
-    outputs = list(transaction.outputs)
-    outputs[at] = msgspec.structs.replace(outputs[at], **changes)
-    return msgspec.structs.replace(transaction, outputs=tuple(outputs))
-
-
-def moved(amount: int, rng: random.Random) -> Sats:
-    return Sats(max(0, amount + rng.choice((-1, 1)) * rng.choice((1, 2, 546, 9_999, 10**6))))
-
-
-def other_script(rng: random.Random) -> bytes:
-    return rng.choice((THIEF, bytes([0x6A, 4]) + rng.randbytes(4), rng.randbytes(34), b""))
-
-
-# What a coordinator may try, one thing at a time; a test does several.
-ATTACKS: dict[str, Mutation] = {
-    "payee": lambda t, r: with_output(t, 0, script_pubkey=other_script(r)),
-    "amount": lambda t, r: with_output(t, 0, amount=moved(t.outputs[0].amount, r)),
-    "fee": lambda t, r: with_output(t, -1, amount=moved(t.outputs[-1].amount, r)),
-    "change": lambda t, r: with_output(t, -1, script_pubkey=other_script(r)),
-    "no change": lambda t, _: msgspec.structs.replace(t, outputs=t.outputs[:1]),
-    "one output more": lambda t, r: msgspec.structs.replace(
-        t, outputs=(*t.outputs, TxOutput(Sats(r.randrange(10_000)), other_script(r)))
-    ),
-    "outputs turned": lambda t, _: msgspec.structs.replace(t, outputs=t.outputs[::-1]),
-    "version": lambda t, r: msgspec.structs.replace(t, version=r.choice((0, 1, 3, 2**31 - 1))),
-    "lock time": lambda t, r: msgspec.structs.replace(t, locktime=r.choice((0, 1, 499_999_999, 2**32 - 1, 2**30))),
-    "sequence": lambda t, r: with_input(t, pick(r, t), sequence=r.choice((0, 1, 0xFFFFFFFE, 0xFFFFFFFF))),
-    "foreign coin": lambda t, r: with_input(t, pick(r, t), txid=Txid(r.randbytes(32).hex())),
-    "other output": lambda t, r: with_input(t, pick(r, t), vout=r.randrange(1, 5)),
-    "one coin more": lambda t, r: msgspec.structs.replace(
-        t, inputs=(*t.inputs, TxInput(Txid(r.randbytes(32).hex()), 0))
-    ),
-    "a coin twice": lambda t, r: msgspec.structs.replace(t, inputs=(*t.inputs, t.inputs[pick(r, t)])),
-    "a signature": lambda t, r: with_input(t, pick(r, t), witness=(r.randbytes(64),)),
-    "a script": lambda t, r: with_input(t, pick(r, t), script_sig=r.randbytes(3)),
-}
-
-
-def mutated(transaction: Transaction, rng: random.Random) -> bytes:
-    for name in rng.sample(sorted(ATTACKS), rng.choice((1, 1, 1, 2, 3))):
-        transaction = ATTACKS[name](transaction, rng)
-    return serialize(transaction)
-
-
-def flipped(raw: bytes, rng: random.Random) -> bytes:
-    at = rng.randrange(len(raw))
-    return raw[:at] + bytes([raw[at] ^ 1 << rng.randrange(8)]) + raw[at + 1 :]
-
-
-def legitimate(asked: Payment, account: Account) -> set[bytes]:
-    """Everything that a coordinator may choose: a whole fee rate, as far as the cap allows."""
-    smallest = policy.build(asked, account, 1)
-    return {policy.build(asked, account, rate).raw for rate in range(1, asked.fee_cap // smallest.vsize + 1)}
 
 
 @pytest.fixture
@@ -234,7 +168,7 @@ def test_every_member_makes_the_same_bytes_whatever_the_order_of_its_coins() -> 
 
 def test_the_virtual_size_is_that_of_the_signed_payment() -> None:
     made = policy.build(asked_for(), holding(1_000_000, 1_000_000, 1_000_000), 1)
-    assert made.vsize == policy.vsize(len(made.coins), PAYEE, TREASURY)
+    assert made.vsize == policy.vsize(len(made.coins), asked_for(), TREASURY)
     assert parse(made.raw) == made.transaction
 
 
@@ -259,7 +193,7 @@ def test_what_cannot_be_paid_is_told_in_one_sentence(
 
 def test_a_payment_leaves_at_least_a_change_that_shows_it() -> None:
     least = scripts.dust_limit(TREASURY)
-    fee = policy.vsize(1, PAYEE, TREASURY)
+    fee = policy.vsize(1, asked_for(), TREASURY)
     made = policy.build(asked_for(), holding(1_500_000 + fee + least), 1)
     assert (made.change, len(made.transaction.outputs)) == (least, 2)
     with pytest.raises(PaymentError, match="can be spent"):

@@ -10,7 +10,7 @@ import msgspec
 from overlay.dao.bitcoin.amounts import InvalidAmount, from_btc
 from overlay.dao.bitcoin.backend import BackendError
 from overlay.dao.bitcoin.payment import MAX_FEE_RATE, Coin
-from overlay.dao.bitcoin.transaction import InvalidTransaction, Txid, parse, parse_txid
+from overlay.dao.bitcoin.transaction import InvalidTransaction, Transaction, Txid, parse, parse_txid
 
 # A block every ten minutes for 2,000 years: no chain is higher.
 MAX_HEIGHT = 2000 * 366 * 24 * 6
@@ -81,6 +81,12 @@ class Block(msgspec.Struct, frozen=True):
     tx: list[str]
 
 
+class Mempool(msgspec.Struct, frozen=True):
+    """getmempoolinfo; `size` is the number of waiting transactions."""
+
+    size: int
+
+
 class Acceptance(msgspec.Struct, frozen=True):
     """One verdict of testmempoolaccept."""
 
@@ -145,14 +151,28 @@ def block_hash(text: str) -> str:
     return text
 
 
-def check_identity(raw: bytes, txid: Txid) -> None:
-    """That `raw` is the transaction of that id."""
+def read_txid(text: str) -> Txid:
+    """`text` if it is the id of a transaction."""
     try:
-        same = parse(raw).txid == txid
+        return parse_txid(text)
+    except InvalidTransaction as error:
+        raise BackendError(f"the Bitcoin node gave something else than the id of a transaction: {error}") from error
+
+
+def read_transaction(raw: bytes, txid: Txid) -> Transaction:
+    """The transaction of that id, from its bytes."""
+    try:
+        found = parse(raw)
     except InvalidTransaction as error:
         raise BackendError(f"the Bitcoin node gave no transaction: {error}") from error
-    if not same:
+    if found.txid != txid:
         raise BackendError("the Bitcoin node gave another transaction than the one asked for")
+    return found
+
+
+def check_identity(raw: bytes, txid: Txid) -> None:
+    """That `raw` is the transaction of that id."""
+    read_transaction(raw, txid)
 
 
 def fee_rate(btc_per_kvb: Decimal) -> int:

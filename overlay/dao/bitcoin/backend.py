@@ -10,7 +10,7 @@ import msgspec
 
 from overlay.dao.bitcoin.networks import Network
 from overlay.dao.bitcoin.payment import Coin
-from overlay.dao.bitcoin.transaction import Txid
+from overlay.dao.bitcoin.transaction import Transaction, Txid
 
 
 class BackendError(Exception):
@@ -56,6 +56,13 @@ class ChainBackend(Protocol):
 
         `since` is a height at which it was surely not confirmed yet (the height when it was made): it lets a node
         without a transaction index find one whose outputs have all been spent already.
+        """
+
+    async def waiting(self, script_pubkey: bytes) -> list[Transaction] | None:
+        """The transactions with an output to exactly `script_pubkey` that wait in the mempool, by their ids.
+
+        For people to look at: a server may leave some out, and none of it is sure to be mined. None where the backend
+        cannot tell without reading more than a look is worth.
         """
 
     async def broadcast(self, raw: bytes) -> Txid:

@@ -12,7 +12,7 @@ from overlay.dao.bitcoin.backend import BackendError, ChainBackend, Rejected, Tr
 from overlay.dao.bitcoin.jsonrpc import Credentials, JsonRpc, RpcFailure, plain
 from overlay.dao.bitcoin.networks import Network
 from overlay.dao.bitcoin.payment import Coin
-from overlay.dao.bitcoin.transaction import Txid, parse
+from overlay.dao.bitcoin.transaction import Transaction, Txid, parse
 
 T = TypeVar("T")
 
@@ -24,6 +24,8 @@ NOT_FOUND, BUSY, DECODE_FAILED, REFUSED, REFUSED_BY_RULES, KNOWN_ALREADY, WARMIN
 MAX_OUTPUTS_PROBED = 16
 # A week of blocks, newest first.
 MAX_BLOCKS_SEARCHED = 7 * 24 * 6
+# Each waiting transaction takes a question of its own, half a millisecond on one machine.
+MAX_WAITING_READ = 200
 CONFIRMATION_TARGET = 6  # blocks, about an hour
 SECONDS, SCAN_SECONDS = 30.0, 900.0  # a scan reads the whole set of unspent outputs
 
@@ -83,6 +85,21 @@ class BitcoindBackend(ChainBackend):
             block = await self._block_of_outputs(txid) or await self._block_by_search(txid, since)
             found = await self._raw(txid, block) if block else None
         return None if found is None else await self._status(txid, found)
+
+    async def waiting(self, script_pubkey: bytes) -> list[Transaction] | None:
+        """See ChainBackend. A bitcoind has no index of scripts, so a full mempool is not gone through: None."""
+        await self._right_network()
+        if (await self._ask(answers.Mempool, "getmempoolinfo")).size > MAX_WAITING_READ:
+            return None
+        listed = await self._ask(list[str], "getrawmempool")
+        if len(listed) > MAX_WAITING_READ:
+            return None
+        found = []
+        for txid in sorted(map(answers.read_txid, listed)):
+            told = await self._raw(txid)
+            if told is not None and told.blockhash is None:
+                found.append(answers.read_transaction(answers.read_hex(told.hex), txid))
+        return [each for each in found if any(output.script_pubkey == script_pubkey for output in each.outputs)]
 
     async def broadcast(self, raw: bytes) -> Txid:
         """See ChainBackend."""

@@ -22,7 +22,7 @@ from overlay.dao.bitcoin.esplora_reader import (
 from overlay.dao.bitcoin.esplora_surroundings import surroundings
 from overlay.dao.bitcoin.networks import Network
 from overlay.dao.bitcoin.payment import MAX_FEE_RATE, Coin
-from overlay.dao.bitcoin.transaction import Txid, TxOutput, parse
+from overlay.dao.bitcoin.transaction import Transaction, Txid, TxOutput, parse
 
 CONFIRMATION_TARGET = 6  # blocks, about an hour
 # Estimates for this target or sooner; the least of them is for the latest.
@@ -90,6 +90,14 @@ class EsploraBackend(ChainBackend):
         await self._right_network()
         raw = await self._reader.raw(txid)
         return None if raw is None else await self._status(txid, raw)
+
+    async def waiting(self, script_pubkey: bytes) -> list[Transaction] | None:
+        """See ChainBackend. At most the 50 that the server lists."""
+        await self._right_network()
+        txids = sorted({read_txid(each.txid) for each in await self._reader.waiting(_digest(script_pubkey))})
+        found = await together(map(self._reader.transaction, txids))
+        known = [each for each in found if each is not None]
+        return [each for each in known if any(output.script_pubkey == script_pubkey for output in each.outputs)]
 
     async def history(self, script_pubkey: bytes) -> list[TransactionStatus]:
         """Transactions that the server says concern the script: what waits, then what is confirmed, newest first.

@@ -154,6 +154,11 @@ def attach_signatures(payment: UnsignedPayment, signatures: Sequence[bytes]) -> 
     return serialize(_with_witnesses(payment.transaction, signatures))
 
 
+def with_placeholders(payment: UnsignedPayment) -> bytes:
+    """The transaction with 64 zero bytes where each signature belongs: of the right size, and never valid."""
+    return serialize(_with_witnesses(payment.transaction, [bytes(SIGNATURE_BYTES)] * len(payment.coins)))
+
+
 def lay_out(transaction: Transaction, coins: tuple[Coin, ...], change: Sats) -> UnsignedPayment:
     """`transaction`, which spends `coins` in their order, with its fee and what is signed; raises PaymentError."""
     fee = _total(coins) - sum(output.amount for output in transaction.outputs)

@@ -11,7 +11,7 @@ from aiohttp import web
 from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.answers import MAX_HEIGHT
 from overlay.dao.bitcoin.backend import BackendError, Rejected
-from overlay.dao.bitcoin.bitcoind import BitcoindBackend
+from overlay.dao.bitcoin.bitcoind import MAX_WAITING_READ, BitcoindBackend
 from overlay.dao.bitcoin.jsonrpc import MAX_ANSWER_BYTES, Password
 from overlay.dao.bitcoin.networks import Network
 from overlay.dao.bitcoin.transaction import Txid, TxOutput, parse
@@ -325,3 +325,42 @@ async def test_no_estimate_is_made_up_where_fees_matter(liar: Liar, url: str) ->
     with pytest.raises(BackendError, match="no estimate"):
         await client.fee_rate()
     await client.close()
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [["xy"], [TXID.upper()], [7], {"a": 1}, [TXID], None],
+    ids=["no id", "upper case", "a number", "no list", "another transaction", "nothing"],
+)
+async def test_a_mempool_that_is_none_is_not_believed(liar: Liar, backend: BitcoindBackend, listed: Any) -> None:
+    liar.says("getmempoolinfo", {"size": 1})
+    liar.says("getrawmempool", listed)
+    liar.says("getrawtransaction", {"hex": RAW.hex()})
+    with pytest.raises(BackendError):
+        await backend.waiting(FARMER.script)
+
+
+async def test_what_waits_is_known_by_its_bytes_and_only_what_pays_the_script(
+    liar: Liar, backend: BitcoindBackend
+) -> None:
+    liar.says("getmempoolinfo", {"size": 1})
+    liar.says("getrawmempool", [TREASURY_PAYMENT])
+    liar.says("getrawtransaction", {"hex": RAW.hex()})
+    assert await backend.waiting(FARMER.script) == [parse(RAW)]
+    assert await backend.waiting(TREASURY.script) == []
+    liar.says("getrawtransaction", {"hex": RAW.hex(), "blockhash": BLOCK})
+    assert await backend.waiting(FARMER.script) == []  # it was mined while we looked
+
+
+@pytest.mark.parametrize("size", [MAX_WAITING_READ + 1, 10**9])
+async def test_a_full_mempool_is_not_even_listed(liar: Liar, backend: BitcoindBackend, size: int) -> None:
+    liar.says("getmempoolinfo", {"size": size})
+    assert await backend.waiting(FARMER.script) is None
+    assert "getrawmempool" not in liar.asked
+
+
+async def test_a_mempool_that_grows_while_it_is_listed_is_left(liar: Liar, backend: BitcoindBackend) -> None:
+    liar.says("getmempoolinfo", {"size": 0})
+    liar.says("getrawmempool", [f"{number:064x}" for number in range(MAX_WAITING_READ + 1)])
+    assert await backend.waiting(FARMER.script) is None
+    assert "getrawtransaction" not in liar.asked
