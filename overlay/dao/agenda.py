@@ -1,16 +1,45 @@
-"""Which proposals a node still has to look after: all it knows at its start, then those that news are about.
+"""Which proposals a node still has to look after, and how they stand: kept up to date by what the ledger tells.
 
-A long ledger holds thousands that are long over; a node looks twice a second and must not go through them all.
+A long ledger holds thousands that are long over, and hundreds on which nothing happens; a node looks twice a second and
+must not go through them all, nor count anew what nobody has voted on since.
 """
+
+import sqlite3
+from dataclasses import dataclass
 
 from overlay.dao import chronicle
 from overlay.dao.charters import Charter
-from overlay.dao.proposals import Proposal, Text, proposal
-from overlay.dao.tallies import CLOSING, Tally, tally
+from overlay.dao.motions import place
+from overlay.dao.proposals import Payment, Proposal, proposal
+from overlay.dao.tallies import CLOSING, NOT_A_MEMBER, Tally, tally
 from overlay.keys import PublicKey
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.ledger import Changes, Ledger, meaning
-from overlay.trustchain.statements import CastVote, Decide, ProposePayment, ProposeText
+from overlay.trustchain.statements import (
+    AmendCharter,
+    CastVote,
+    Decide,
+    Delegate,
+    DeliverWork,
+    FoundCouncil,
+    FoundGroup,
+    InstructVote,
+    ProposePayment,
+    ProposeText,
+    ProposeWork,
+)
+
+# What somebody says of one of these may change how others stand.
+_FAR_REACHING = ("amendment", "work", "instruction")
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A proposal, and how it stood when last counted: that holds until this time, or until something is said of it."""
+
+    asked: Proposal
+    stands: Tally | None = None
+    until: int = 0
 
 
 class Agenda:
@@ -18,46 +47,93 @@ class Agenda:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._open: set[bytes] | None = None
+        self._open: dict[bytes, _Entry | None] | None = None
         ledger.listeners.append(self._on_changes)
 
     def of(self, group: Charter) -> list[tuple[Proposal, Tally]]:
         """The members' proposals of a group that are open, or decided and not settled as paid, by their deadlines."""
         db, now, me = self._ledger.db, self._ledger.clock.now(), self._ledger.identity.public_key
         if self._open is None:
-            self._open = set(chronicle.unfinished(db, now - CLOSING))
+            self._open = dict.fromkeys((*chronicle.unfinished(db, now - CLOSING), *_not_over(db, now - CLOSING)))
         found = []
-        for id_ in tuple(self._open):
-            asked = proposal(db, id_)
-            if asked is None or asked.group != group.id:
+        for id_, entry in tuple(self._open.items()):
+            known = entry or self._read(id_)
+            if known is None or known.asked.group not in group.versions:
                 continue
-            stands = tally(db, group, asked, now)
-            if chronicle.is_settled_as_paid(db, id_) or _is_over(group, asked, stands, now, me):
-                self._open.discard(id_)
+            stands = _stands(db, group, known, now)
+            if _is_over(db, known.asked, stands, now, me):
+                del self._open[id_]
             else:
-                found.append((asked, stands))
+                found.append((known.asked, stands))
         return sorted(found, key=lambda each: (each[0].deadline, each[0].id))
 
+    def _read(self, id_: bytes) -> _Entry | None:
+        asked = proposal(self._ledger.db, id_)
+        entry = _Entry(asked) if asked else None
+        if self._open is not None and entry is not None:
+            self._open[id_] = entry
+        return entry
+
     def _on_changes(self, changes: Changes) -> None:
+        if self._open is None:
+            return
         # A proof that somebody signed two histories only takes votes away: it brings back nothing that is over.
-        if self._open is not None:
-            self._open |= {about for block in changes.blocks if (about := _proposal_of(block))}
+        self._open |= {about: None for block in changes.blocks if (about := _proposal_of(block))}
+        if changes.forks or any(_reaches_far(self._ledger.db, block) for block in changes.blocks):
+            self._open = dict.fromkeys(self._open)
 
 
-def _is_over(group: Charter, asked: Proposal, stands: Tally, now: int, me: PublicKey) -> bool:
-    """Whether no look can change anything: what lapsed, and what was agreed to and counted by this node, too."""
-    if asked.proposer not in group.members:
+def open_now(db: sqlite3.Connection, group: Charter, now: int) -> list[tuple[Proposal, Tally]]:
+    """The proposals of a group, under its charter as it stands, whose deadline has not come, and how they stand."""
+    rows = db.execute(
+        "SELECT id FROM group_proposal WHERE charter = ? AND deadline >= ? ORDER BY deadline, id", (group.version, now)
+    )
+    found = [asked for (id_,) in rows.fetchall() if (asked := proposal(db, id_))]
+    return [(asked, tally(db, group, asked, now)) for asked in found]
+
+
+def _stands(db: sqlite3.Connection, group: Charter, entry: _Entry, now: int) -> Tally:
+    if entry.stands is None or now > entry.until:
+        entry.stands = tally(db, group, entry.asked, now)
+        last = entry.asked.deadline
+        entry.until = next((time for time in (last, last + CLOSING) if now <= time), 1 << 63)
+    return entry.stands
+
+
+def _not_over(db: sqlite3.Connection, now: int) -> list[bytes]:
+    return [bytes(id_) for (id_,) in db.execute("SELECT id FROM group_proposal WHERE deadline >= ?", (now,))]
+
+
+def _is_over(db: sqlite3.Connection, asked: Proposal, stands: Tally, now: int, me: PublicKey) -> bool:
+    """Whether no look can change anything: what lapsed, what is paid, what was agreed to and counted by this node."""
+    if stands.obstacle == NOT_A_MEMBER:
         return True
+    if isinstance(asked, Payment) and stands.final:
+        return chronicle.is_settled_as_paid(db, asked.id)
     if stands.final:
-        return isinstance(asked, Text) and (me in stands.deciders or not stands.passing)
+        return me in stands.deciders or not stands.passing
     return now > asked.deadline + CLOSING
 
 
 def _proposal_of(block: HalfBlock) -> bytes | None:
     match meaning(block):
-        case ProposePayment() | ProposeText():
+        case ProposePayment() | ProposeText() | AmendCharter() | ProposeWork() | InstructVote():
             return block.hash
         case CastVote(proposal=about) | Decide(proposal=about):
             return about
         case _:
             return None
+
+
+def _reaches_far(db: sqlite3.Connection, block: HalfBlock) -> bool:
+    """Whether a block may change how proposals stand that it does not name."""
+    match meaning(block):
+        case Decide(proposal=about):
+            found = place(db, about)
+            return found is not None and found.kind in _FAR_REACHING
+        case FoundGroup() | FoundCouncil() | Delegate() | DeliverWork():
+            return True
+        case AmendCharter() | ProposeWork() | InstructVote():
+            return True
+        case _:
+            return False

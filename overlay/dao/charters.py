@@ -1,77 +1,165 @@
-"""Groups as their members wrote them: charters, bound host keys, and who holds a share of which key.
+"""Groups as their members wrote them: charters in all their versions, bound host keys, and who holds a share.
 
 A member can always refuse to begin, but nobody can undo what stands: a key that all members have said they hold a
-share of stays the group's key, whatever one of them signs later.
+share of stays the group's key, whatever one of them signs later, and so does a version that was adopted. A version is
+adopted when the nodes of `Charter.majority` members of the one before it, each with its first word about its
+successor, have counted enough votes for it. Only members who sign two histories can make two versions follow one; then
+the group decides no more.
 """
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import msgspec
 
 from overlay.dao import rules
+from overlay.dao.bylaws import (
+    AMENDMENTS,
+    USUAL_AMENDMENTS,
+    WORKS,
+    Charter,
+    amended,
+    fault,
+    group_of,
+    rules_of,
+)
+from overlay.dao.words import MAX_VERSIONS, Evidence, Word, earliest, first_in_slot, path, words
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
-from overlay.trustchain.statements import FoundCouncil, FoundGroup, Rule
+from overlay.trustchain.statements import AmendCharter, Limits, Rule
+
+__all__ = [
+    "Charter",
+    "adopted",
+    "adopters",
+    "belongs",
+    "charter",
+    "charters",
+    "current",
+    "custodians",
+    "fault",
+    "honest",
+    "host_keys",
+    "least_named",
+    "rules_of",
+    "share_holders",
+    "spoken",
+    "threshold_key",
+    "versions",
+]
+
+# A council whose members are councils of groups; what is nested deeper has no voice.
+DEPTH = 3
 
 _rule_decoder = msgspec.msgpack.Decoder(Rule)
-
-
-@dataclass(frozen=True, slots=True)
-class Charter:
-    """A group: `members` in the order that numbers their shares."""
-
-    id: BlockHash
-    founder: PublicKey
-    name: str
-    purpose: str
-    members: tuple[PublicKey, ...]
-    threshold: int
-    payments: Rule
-    texts: Rule
-
-    @property
-    def approvals(self) -> int:
-        """How many yes votes pay when all vote: never less than shares, so that those who said yes can sign."""
-        return max(self.threshold, rules.fewest(self.payments, len(self.members)))
-
-
-def rules_of(said: FoundGroup | FoundCouncil) -> tuple[Rule, Rule]:
-    """How a charter decides on payments and on texts."""
-    if isinstance(said, FoundCouncil):
-        return said.payments, said.texts
-    simple = Rule("count", said.approvals)
-    return simple, simple
-
-
-def fault(said: FoundGroup | FoundCouncil, founder: bytes) -> str | None:
-    """Why these words found no group; None when they do.
-
-    More shares than yes votes would let a payment be approved that nobody can sign: who said no gives no share.
-    """
-    size = len(said.members)
-    if len(set(said.members)) < size:
-        return "a charter names each member once"
-    if founder not in said.members:
-        return "the founder of a group is one of its members"
-    if said.threshold > size:
-        return f"{said.threshold} shares can never be brought together by a group of {size}"
-    if isinstance(said, FoundGroup) and said.threshold > said.approvals:
-        return (
-            f"{said.approvals} yes votes would approve what only {said.threshold} members can sign:"
-            " a charter asks for at least as many yes votes as shares"
-        )
-    return next((found for rule in rules_of(said) if (found := rules.fault(rule, size))), None)
+_limits_decoder = msgspec.msgpack.Decoder(Limits)
+_amendment_decoder = msgspec.msgpack.Decoder(AmendCharter)
 
 
 def charters(db: sqlite3.Connection) -> list[Charter]:
-    """All groups that this node knows, in the order of their ids."""
-    return [found for (id_,) in db.execute("SELECT id FROM group_charter ORDER BY id") if (found := charter(db, id_))]
+    """All groups that this node knows as their charters stand now, in the order of their ids."""
+    return [found for (id_,) in db.execute("SELECT id FROM group_charter ORDER BY id") if (found := current(db, id_))]
 
 
-def charter(db: sqlite3.Connection, group: bytes) -> Charter | None:
-    """The group of that id."""
+def charter(db: sqlite3.Connection, version: bytes) -> Charter | None:
+    """A charter in exactly this version, by whose rules what names it is judged; None if it was never adopted."""
+    return next((found for found in versions(db, version) if found.version == version), None)
+
+
+def current(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Charter | None:
+    """The charter of a group, named by any of its versions, as it stands now."""
+    return next(reversed(list(versions(db, group, depth))), None)
+
+
+def versions(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Iterator[Charter]:
+    """All adopted versions of the group that one of them belongs to, the founding first."""
+    found = _founding(db, path(db, group)[0])
+    for _ in range(MAX_VERSIONS):
+        if found is None:
+            return
+        following = adopted(db, found, depth)
+        if len(following) == 1:
+            yield found
+            found = following[0]
+        else:
+            yield replace(found, rivals=tuple(each.version for each in following))
+            return
+
+
+def adopted(db: sqlite3.Connection, base: Charter, depth: int = DEPTH) -> list[Charter]:
+    """The versions that follow one: none, one, or several where members signed two histories."""
+    rows = db.execute(
+        "SELECT a.id, said, proposer FROM group_amendment a JOIN group_proposal p ON p.id = a.id WHERE base = ?"
+        " ORDER BY a.id",
+        (base.version,),
+    ).fetchall()
+    found = []
+    for id_, said, proposer in rows:
+        if proposer not in base.members:
+            continue
+        spoke = {author: word.time for author, word in adopters(db, base, id_).items()}
+        if len(spoken(db, base, spoke, depth)) >= base.majority:
+            try:
+                found.append(amended(base, BlockHash(id_), _amendment_decoder.decode(said)))
+            except ValueError:
+                continue  # it says nothing that a group can live by
+    return found
+
+
+def adopters(db: sqlite3.Connection, base: Charter, amendment: bytes) -> Mapping[PublicKey, Word]:
+    """Whose nodes counted enough votes for an amendment, with their first word about what follows this version.
+
+    What stands must not fall with a proof that somebody signed two histories: such a one's words all count, here.
+    """
+    evidence = Evidence(db, base, amendment, AMENDMENTS)
+    valid = earliest(words(db, amendment), evidence, least_named(base, base.amendments, base.majority))
+    first = first_in_slot(db, base.version, (base.version,)) if valid else {}
+    return {
+        author: word for author, word in valid.items() if first[author] == amendment or blocks.has_forked(db, author)
+    }
+
+
+def least_named(group: Charter, rule: Rule, least: int) -> int:
+    """How many yes votes a word names at least; how many said no is the word of those who counted."""
+    return least if rule.of_votes else max(least, rules.fewest(rule, len(group.members)))
+
+
+def spoken(
+    db: sqlite3.Connection, group: Charter, said: Mapping[PublicKey, int], depth: int = DEPTH
+) -> dict[PublicKey, int]:
+    """Which members have spoken where these people have, and when (milliseconds): in the order of the members.
+
+    A member that is a group speaks with the words of a majority of its own members, in any of its versions.
+    """
+    found: dict[PublicKey, int] = {}
+    for member in group.members:
+        inner = group_of(member)
+        time = said.get(member) if inner is None else _group_spoke(db, inner, said, depth)
+        if time is not None:
+            found[member] = time
+    return found
+
+
+def _group_spoke(db: sqlite3.Connection, group: BlockHash, said: Mapping[PublicKey, int], depth: int) -> int | None:
+    for version in versions(db, group, depth - 1) if depth > 0 else ():
+        times = sorted(spoken(db, version, said, depth - 1).values())
+        if len(times) >= version.majority:
+            return times[version.majority - 1]
+    return None
+
+
+def belongs(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: int = DEPTH) -> bool:
+    """Whether somebody is a member, or a member of a group that is one, as their charters stand now."""
+    if person in group.members:
+        return True
+    inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
+    groups = (current(db, each, depth - 1) for each in inner)
+    return any(group is not None and belongs(db, group, person, depth - 1) for group in groups)
+
+
+def _founding(db: sqlite3.Connection, group: bytes) -> Charter | None:
     row = db.execute(
         "SELECT founder, name, purpose, threshold, payments, texts FROM group_charter WHERE id = ?", (group,)
     ).fetchone()
@@ -80,18 +168,53 @@ def charter(db: sqlite3.Connection, group: bytes) -> Charter | None:
     rows = db.execute("SELECT member FROM group_member WHERE charter = ? ORDER BY position", (group,))
     members = tuple(PublicKey(member) for (member,) in rows)
     payments, texts = _rule_decoder.decode(row[4]), _rule_decoder.decode(row[5])
-    return Charter(BlockHash(group), PublicKey(row[0]), row[1], row[2], members, row[3], payments, texts)
+    said = db.execute("SELECT subject, rule FROM group_rule WHERE charter = ?", (group,))
+    more = {subject: _rule_decoder.decode(rule) for subject, rule in said}
+    limits = db.execute("SELECT limits FROM group_limit WHERE charter = ?", (group,)).fetchone()
+    return Charter(
+        id=BlockHash(group),
+        founder=PublicKey(row[0]),
+        name=row[1],
+        purpose=row[2],
+        members=members,
+        threshold=row[3],
+        payments=payments,
+        texts=texts,
+        amendments=more.get(AMENDMENTS, USUAL_AMENDMENTS),
+        works=more.get(WORKS, payments),
+        versions=(BlockHash(group),),
+        roster=members,
+        limits=_limits_decoder.decode(limits[0]) if limits else None,
+    )
 
 
 def honest(db: sqlite3.Connection, group: Charter) -> set[PublicKey]:
     """The members that are not proven to have signed two histories: only these have a vote."""
+    if db.execute("SELECT 1 FROM forked LIMIT 1").fetchone() is None:  # as nearly always: one question, not one each
+        return set(group.members)
     return {member for member in group.members if not blocks.has_forked(db, member)}
 
 
+def custodians(db: sqlite3.Connection, group: Charter) -> Charter:
+    """The version whose members hold the key: the newest that all members of have said so, before any has, this one.
+
+    A change of the charter changes who votes at once, and who holds shares only when the shares have been made anew:
+    `SignCharter` and `HoldShare` name the version that they are for.
+    """
+    found = [version for version in versions(db, group.id) if version.version in group.versions]
+    return next((version for version in reversed(found) if _key_of(db, version) is not None), group)
+
+
+def threshold_key(db: sqlite3.Connection, group: Charter) -> bytes | None:
+    """The group's key (33 bytes) once every custodian has said that it holds a share of the very same."""
+    return _key_of(db, custodians(db, group))
+
+
 def host_keys(db: sqlite3.Connection, group: Charter) -> dict[PublicKey, bytes]:
-    """The host key that each member bound when it first signed the charter."""
+    """The host key that each member bound when it first signed this version of the charter."""
     rows = db.execute(
-        "SELECT member, host_key FROM group_signature WHERE charter = ? ORDER BY sequence DESC, block DESC", (group.id,)
+        "SELECT member, host_key FROM group_signature WHERE charter = ? ORDER BY sequence DESC, block DESC",
+        (group.version,),
     )
     signed = {PublicKey(member): bytes(key) for member, key in rows}
     return {member: signed[member] for member in group.members if member in signed}
@@ -102,19 +225,21 @@ def share_holders(db: sqlite3.Connection, group: Charter) -> dict[PublicKey, tup
     rows = db.execute(
         "SELECT member, threshold_key, recovery_hash FROM group_share WHERE charter = ?"
         " ORDER BY sequence DESC, block DESC",
-        (group.id,),
+        (group.version,),
     )
     held = {PublicKey(member): (bytes(key), bytes(recovery)) for member, key, recovery in rows}
     return {member: held[member] for member in group.members if member in held}
 
 
-def threshold_key(db: sqlite3.Connection, group: Charter) -> bytes | None:
-    """The group's key (33 bytes) once every member has said that it holds a share of the very same.
+def _key_of(db: sqlite3.Connection, group: Charter) -> bytes | None:
+    """The key of one version's members.
 
     One honest member names one key only, so there is at most one that all have named, and it never changes.
     """
     said: dict[bytes, set[tuple[bytes, bytes]]] = {member: set() for member in group.members}
-    rows = db.execute("SELECT member, threshold_key, recovery_hash FROM group_share WHERE charter = ?", (group.id,))
+    rows = db.execute(
+        "SELECT member, threshold_key, recovery_hash FROM group_share WHERE charter = ?", (group.version,)
+    )
     for member, key, recovery in rows:
         if member in said:
             said[member].add((bytes(key), bytes(recovery)))

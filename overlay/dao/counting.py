@@ -1,7 +1,7 @@
 """Counts votes: every member's node does, whether or not it sees a Bitcoin chain."""
 
 from overlay.dao.agenda import Agenda
-from overlay.dao.charters import Charter, charters
+from overlay.dao.charters import Charter, belongs, charters
 from overlay.dao.governance import record_decision
 from overlay.dao.proposals import Payment
 from overlay.dao.tallies import tally
@@ -17,7 +17,7 @@ class Counting:
     async def step(self) -> None:
         """Record what this node counts as approved in all groups of its member. Raises SigningRefused."""
         for group in charters(self._ledger.db):
-            if self._ledger.identity.public_key in group.members:
+            if belongs(self._ledger.db, group, self._ledger.identity.public_key):
                 await self.decided(group)
 
     async def decided(self, group: Charter) -> list[Payment]:

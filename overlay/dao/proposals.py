@@ -7,18 +7,40 @@ recorded them: fewer may lie, and as many could spend the treasury without askin
 
 import sqlite3
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
-from overlay.dao.charters import Charter, honest
+import msgspec
+
+from overlay.dao import motions
+from overlay.dao.bylaws import TEXTS
+from overlay.dao.charters import Charter, adopted, adopters, belongs, charter, current, custodians, honest, spoken
+from overlay.dao.motions import Amendment, Instruction, Work
+from overlay.dao.words import Evidence, earliest, first_in_slot, marks, words
 from overlay.keys import PublicKey
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
+from overlay.trustchain.statements import FurtherPayee, ProposePayment, ProposePayments
 
-HASH_BYTES = 32
+_more_decoder = msgspec.msgpack.Decoder(tuple[FurtherPayee, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """Who is paid: `amount` satoshis to a script, on behalf of the member `key`."""
+
+    key: PublicKey
+    script: bytes
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A proposed payment from a group's treasury; `amount` and `fee_cap` in satoshis, `deadline` in milliseconds."""
+    """A proposed payment from a group's treasury; `amount` and `fee_cap` in satoshis, `deadline` in milliseconds.
+
+    `payee`, `script` and `amount` are those of the first payee, `more` are the others, whom the same transaction pays.
+    """
 
     id: BlockHash
     group: BlockHash
@@ -30,6 +52,17 @@ class Payment:
     amount: int
     fee_cap: int
     deadline: int
+    more: tuple[Payee, ...] = ()
+
+    @property
+    def payees(self) -> tuple[Payee, ...]:
+        """All who are paid, in the order of the transaction's outputs."""
+        return (Payee(self.payee, self.script, self.amount), *self.more)
+
+    @property
+    def total(self) -> int:
+        """What all payees get together, in satoshis."""
+        return sum(each.amount for each in self.payees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +77,18 @@ class Text:
     deadline: int
 
 
-Proposal = Payment | Text
+Proposal = Payment | Text | Amendment | Work | Instruction
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """The vote of one member that counts."""
+    """The vote of one member that counts. Where it was left to another, `through` whose hands it went."""
 
     voter: PublicKey
     choice: str
     reason: str
     block: BlockHash
+    through: tuple[PublicKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +101,18 @@ class Payout:
     signers: tuple[PublicKey, ...]
 
 
-_COLUMNS = "id, charter, proposer, title, reason, payee, script, amount, fee_cap, deadline"
+P = TypeVar("P", Payment, Text)
+_COLUMNS = "id, charter, proposer, title, reason, payee, script, amount, fee_cap, deadline, more"
+
+
+def payees_of(said: ProposePayment) -> tuple[Payee, ...]:
+    """All whom a proposed payment names, in its order."""
+    first = Payee(PublicKey(said.payee), said.script, said.amount)
+    return (first, *_further(said.more)) if isinstance(said, ProposePayments) else (first,)
+
+
+def _further(more: tuple[FurtherPayee, ...]) -> tuple[Payee, ...]:
+    return tuple(Payee(PublicKey(each.payee), each.script, each.amount) for each in more)
 
 
 def payment(db: sqlite3.Connection, proposal: bytes) -> Payment | None:
@@ -85,36 +130,48 @@ def text(db: sqlite3.Connection, proposal: bytes) -> Text | None:
 
 
 def texts(db: sqlite3.Connection, group: Charter) -> list[Text]:
-    """The texts that members of a group proposed, by deadline."""
+    """The texts that members of a group proposed, under any version of its charter, by deadline."""
+    named = versions_of(db, group)
     rows = db.execute(
-        "SELECT id, charter, proposer, title, text, deadline FROM group_text WHERE charter = ? ORDER BY deadline, id",
-        (group.id,),
+        "SELECT id, charter, proposer, title, text, deadline FROM group_text"  # noqa: S608
+        f" WHERE charter IN ({marks(named)}) ORDER BY deadline, id",
+        named,
     )
-    return [each for each in map(_text, rows) if each.proposer in group.members]
+    return _of_members(db, group, map(_text, rows))
 
 
 def proposal(db: sqlite3.Connection, id_: bytes) -> Proposal | None:
-    """The payment or text of that id."""
-    return payment(db, id_) or text(db, id_)
+    """The proposal of that id, of any kind."""
+    found = motions.place(db, id_)
+    return _READERS[found.kind](db, id_) if found else None
 
 
 def payments(db: sqlite3.Connection, group: Charter) -> list[Payment]:
-    """The payments that members of a group proposed, by deadline; others' proposals mean nothing."""
-    rows = db.execute(f"SELECT {_COLUMNS} FROM group_payment WHERE charter = ? ORDER BY deadline, id", (group.id,))  # noqa: S608
-    return [each for each in map(_payment, rows) if each.proposer in group.members]
+    """The payments that members of a group proposed, under any version of its charter, by deadline.
+
+    Others' proposals mean nothing.
+    """
+    named = versions_of(db, group)
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM group_payment WHERE charter IN ({marks(named)}) ORDER BY deadline, id",  # noqa: S608
+        named,
+    )
+    return _of_members(db, group, map(_payment, rows))
 
 
 def paying(db: sqlite3.Connection, group: Charter, script: bytes, amount: int) -> list[Payment]:
-    """Those of `payments` that pay exactly this."""
+    """Those of `payments` whose first payee gets exactly this."""
+    named = versions_of(db, group)
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM group_payment WHERE charter = ? AND script = ? AND amount = ? ORDER BY id",  # noqa: S608
-        (group.id, script, amount),
+        f"SELECT {_COLUMNS} FROM group_payment WHERE charter IN ({marks(named)}) AND script = ? AND amount = ?"  # noqa: S608
+        " ORDER BY id",
+        (*named, script, amount),
     )
-    return [each for each in map(_payment, rows) if each.proposer in group.members]
+    return _of_members(db, group, map(_payment, rows))
 
 
 def ballots(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Ballot]:
-    """The vote of each member that counts, in the order of the members."""
+    """The vote that each member cast on its own chain, in the order of the members."""
     rows = db.execute(
         "SELECT voter, choice, reason, block FROM group_vote WHERE proposal = ? ORDER BY sequence, block", (proposal,)
     )
@@ -123,29 +180,42 @@ def ballots(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Bal
     return [latest[member] for member in group.members if member in latest and member in voters]
 
 
-def deciders(db: sqlite3.Connection, group: Charter, proposal: bytes, least: int) -> dict[PublicKey, int]:
+def deciders(
+    db: sqlite3.Connection,
+    group: Charter,
+    proposal: bytes,
+    least: int,
+    subject: str = TEXTS,
+    slot: bytes | None = None,
+    versions: tuple[BlockHash, ...] = (),
+) -> dict[PublicKey, int]:
     """The members whose nodes recorded an approval that names `least` votes, every one a yes of another member.
 
     With each, when its clock said so (milliseconds). A node records it once and in time, so a vote changed afterwards
-    takes nothing back.
+    takes nothing back. In a slot only first words count, under any of `versions`. Once another version of the charter
+    has been adopted, only words count that an adopter gave before it adopted: so what was decided stays, and nothing is
+    added.
     """
-    rows = db.execute(
-        "SELECT author, votes, time FROM group_decision WHERE proposal = ? AND approved ORDER BY time DESC", (proposal,)
-    ).fetchall()
-    if not rows:
+    found = words(db, proposal)
+    if not found:
         return {}
-    trusted = honest(db, group)
-    votes = db.execute("SELECT block, voter FROM group_vote WHERE proposal = ? AND choice = 'yes'", (proposal,))
-    yes = {bytes(block): PublicKey(voter) for block, voter in votes if voter in trusted}
-    found = {PublicKey(author): int(time) for author, named, time in rows if len(_voters(yes, named)) >= least}
-    return {member: found[member] for member in group.members if member in found and member in trusted}
+    honest_words = [word for word in found if not blocks.has_forked(db, word.author)]
+    evidence = Evidence(db, group, proposal, subject).trusted(db)
+    valid = dict(earliest(honest_words, evidence, least))
+    if slot is not None and valid:
+        first = first_in_slot(db, slot, versions or group.versions)
+        valid = {author: word for author, word in valid.items() if first[author] == proposal}
+    last = _last_words(db, group)
+    times = {author: word.time for author, word in valid.items() if last is None or word.sequence < last.get(author, 0)}
+    return spoken(db, group, times)
 
 
 def payouts(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Payout]:
-    """What was paid, once `threshold` members have recorded the same transaction; the one who tells the signers first.
+    """What was paid, once `threshold` custodians have recorded the same transaction; who tells the signers comes first.
 
     `signers` are the word of a single member. Less than `threshold` records are nobody's word: empty.
     """
+    group = custodians(db, group)
     trusted, records = honest(db, group), _records(db, group, proposal)
     agreed = Counter(each.txid for each in records if each.author in trusted)
     txid = next((txid for txid, count in agreed.items() if count >= group.threshold), None)
@@ -175,19 +245,43 @@ def _records(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Pa
     ]
 
 
-def _voters(yes: dict[bytes, PublicKey], named: bytes) -> set[PublicKey]:
-    """Whose yes votes a decision names; nobody's when it names anything else, or one voter twice."""
-    votes = [named[at : at + HASH_BYTES] for at in range(0, len(named), HASH_BYTES)]
-    voters = {yes[vote] for vote in votes if vote in yes}
-    return voters if len(voters) == len(votes) else set()
+def _last_words(db: sqlite3.Connection, group: Charter) -> dict[PublicKey, int] | None:
+    """Where on their chains the adopters of what follows this version adopted it; None while nothing follows."""
+    following = adopted(db, group)
+    if not following:
+        return None
+    found: dict[PublicKey, int] = {}
+    for version in following:
+        for author, word in adopters(db, group, version.version).items():
+            found[author] = min(word.sequence, found.get(author, word.sequence))
+    return found
+
+
+def versions_of(db: sqlite3.Connection, group: Charter) -> tuple[BlockHash, ...]:
+    """All versions of its charter, whichever of them this is."""
+    now = current(db, group.id)
+    return now.versions if now else group.versions
+
+
+def _of_members(db: sqlite3.Connection, group: Charter, found: Iterable[P]) -> list[P]:
+    """Those that somebody proposed who was a member by the version that the proposal names."""
+    known: dict[bytes, Charter | None] = {group.version: group}
+    kept = []
+    for each in found:
+        if each.group not in known:
+            known[each.group] = charter(db, each.group)
+        version = known[each.group]
+        if version is not None and belongs(db, version, each.proposer):
+            kept.append(each)
+    return kept
 
 
 def _text(row: tuple[bytes, bytes, bytes, str, str, int]) -> Text:
     return Text(BlockHash(row[0]), BlockHash(row[1]), PublicKey(row[2]), row[3], row[4], row[5])
 
 
-def _payment(row: tuple[bytes, bytes, bytes, str, str, bytes, bytes, int, int, int]) -> Payment:
-    id_, group, proposer, title, reason, payee, script, amount, fee_cap, deadline = row
+def _payment(row: tuple[bytes, bytes, bytes, str, str, bytes, bytes, int, int, int, bytes]) -> Payment:
+    id_, group, proposer, title, reason, payee, script, amount, fee_cap, deadline, more = row
     return Payment(
         BlockHash(id_),
         BlockHash(group),
@@ -199,4 +293,14 @@ def _payment(row: tuple[bytes, bytes, bytes, str, str, bytes, bytes, int, int, i
         amount,
         fee_cap,
         deadline,
+        _further(_more_decoder.decode(more)),
     )
+
+
+_READERS: Final[dict[str, Callable[[sqlite3.Connection, bytes], Proposal | None]]] = {
+    "payment": payment,
+    "text": text,
+    "amendment": motions.amendment,
+    "work": motions.work,
+    "instruction": motions.instruction,
+}

@@ -5,17 +5,23 @@ from dataclasses import dataclass, replace
 from overlay.trustchain.statements import Rule
 
 PERCENT = 100
+# Ten keys of 74 bytes fit a block beside the rules.
+MAX_MEMBERS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The votes that count, and how many members may still vote; `members` belong to the group in all."""
+    """The votes that count, and how many members may still vote; `members` belong to the group in all.
+
+    `no` are all that are against it, `blocks` those among them that are vetoes.
+    """
 
     members: int
     yes: int
     no: int
     abstain: int
     missing: int
+    blocks: int = 0
 
     @property
     def voted(self) -> int:
@@ -31,6 +37,8 @@ def fault(rule: Rule, members: int) -> str | None:
         return f"a supermajority is between 50 and 100 percent, not {rule.share}"
     if rule.quorum > members:
         return f"a quorum of {rule.quorum} can never be reached by a group of {members}"
+    if rule.vetoes > members:
+        return f"{rule.vetoes} vetoes can never be reached by a group of {members}"
     return None
 
 
@@ -54,13 +62,19 @@ def needed(rule: Rule, counts: Counts, least: int) -> int:
 
 def passes(rule: Rule, counts: Counts, least: int) -> bool:
     """Whether these votes decide if no other comes."""
-    return counts.voted >= rule.quorum and counts.yes >= needed(rule, counts, least)
+    return not vetoed(rule, counts) and counts.voted >= rule.quorum and counts.yes >= needed(rule, counts, least)
+
+
+def vetoed(rule: Rule, counts: Counts) -> bool:
+    """Whether so many have blocked it that nothing else counts."""
+    return 0 < rule.vetoes <= counts.blocks
 
 
 def is_certain(rule: Rule, counts: Counts, least: int) -> bool:
     """Whether they decide whatever those who are missing vote, and whether or not they do."""
-    all_no = replace(counts, no=counts.no + counts.missing, missing=0)
-    return passes(rule, counts, least) and counts.yes >= needed(rule, all_no, least)
+    against = counts.missing
+    all_no = replace(counts, no=counts.no + against, blocks=counts.blocks + against, missing=0)
+    return passes(rule, counts, least) and not vetoed(rule, all_no) and counts.yes >= needed(rule, all_no, least)
 
 
 def can_pass(rule: Rule, counts: Counts, least: int) -> bool:

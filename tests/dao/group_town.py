@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from overlay.clock import Clock, SystemClock
-from overlay.dao import custody, governance, policy, treasury
+from overlay.dao import custody, governance, group_key, group_order, policy, treasury
 from overlay.dao.account import Account
 from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
@@ -23,6 +23,8 @@ from overlay.dao.bitcoin.regtest import blocks as regtest_blocks
 from overlay.dao.charters import Charter, charter
 from overlay.dao.custody import Share
 from overlay.dao.governance import Tally, tally
+from overlay.dao.group_scribe import NotWritten
+from overlay.dao.group_words import GroupWords
 from overlay.dao.groups import GroupsView
 from overlay.dao.keygen import KeyGeneration
 from overlay.dao.proposals import Payment, Proposal, payment, proposal
@@ -42,7 +44,7 @@ from tests.town import HandClock, SeededRandomness
 ROLES = ("farmer", "baker", "mechanic", "engineer", "welder")
 MINUTE = 60_000
 BTC = 100_000_000
-TABLES = (custody.SCHEMA, policy.SCHEMA, treasury.SCHEMA)
+TABLES = (custody.SCHEMA, policy.SCHEMA, treasury.SCHEMA, group_order.SCHEMA)
 
 Answer = Callable[[PublicKey, PublicKey, str, bytes], Awaitable[bytes | None]]
 
@@ -97,6 +99,7 @@ class Member:
         self.keygen: KeyGeneration
         self.signer: Signer
         self.treasury: Treasury
+        self.words: GroupWords
         self.backend: BitcoindBackend
 
     @property
@@ -116,6 +119,7 @@ class Member:
         self.keygen = KeyGeneration(self.ledger, network)
         self.signer = Signer(self.ledger, network, backend)
         self.treasury = Treasury(self.ledger, network, self.signer, backend)
+        self.words = GroupWords(self.ledger, network)
 
     def group(self, id_: BlockHash) -> Charter:
         found = charter(self.ledger.db, id_)
@@ -246,11 +250,13 @@ class GroupTown:
     async def mine(self, count: int = 1) -> None:
         await self.rpc("generatetoaddress", count, await self.rpc("getnewaddress"))
 
-    async def reorganise(self, length: int = 2) -> None:
-        """The newest block is left behind by `length` empty ones."""
+    async def reorganise(self, length: int = 2, depth: int = 1) -> None:
+        """The newest `depth` blocks are left behind by `length` empty ones, which are more."""
         chain = self.service.node.chain
-        tip = chain.block(chain.tip)
-        parent, height = tip.previous, chain.height
+        tip = first = chain.block(chain.tip)
+        for _ in range(depth - 1):
+            first = chain.block(first.previous)
+        parent, height = first.previous, chain.height - depth + 1
         for number in range(length):
             miner, time = Purse("miner").script, tip.time + 1 + number
             raw = regtest_blocks.assemble(parent, height + number, time, miner, [], 0)
@@ -308,6 +314,23 @@ class GroupTown:
             try:
                 await member.treasury.step()
             except PaymentFailed as failure:
+                failures.append(str(failure))
+        return failures
+
+    @property
+    def agent(self) -> PublicKey:
+        """The group as the author of its own chain."""
+        found = group_key.agent_of(self.all[0].ledger.db, self.all[0].group(self.id))
+        assert found is not None
+        return found
+
+    async def write(self, *members: Member) -> list[str]:
+        """Let nodes look after the group's chain once (all of them if none is named); what they could not do."""
+        failures = []
+        for member in members or self.all:
+            try:
+                await member.words.step()
+            except NotWritten as failure:
                 failures.append(str(failure))
         return failures
 
