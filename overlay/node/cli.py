@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from overlay.node import passphrases
 from overlay.node.commands import action_groups
+from overlay.node.local import LOCAL_COMMANDS
 
 DEFAULT_FOLDER = "~/.counterfoil"
 
@@ -20,14 +22,20 @@ DEFAULT_FOLDER = "~/.counterfoil"
     envvar="COUNTERFOIL_DATA",
     help="The node's data folder.",
 )
+@click.option(
+    "--passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take a passphrase that is needed from the first line of this file.",
+)
 @click.version_option(package_name="counterfoil")
 @click.pass_context
-def main(context: click.Context, data: Path) -> None:
+def main(context: click.Context, data: Path, passphrase_file: Path | None) -> None:
     """Counterfoil: trade in promises, share, and hold common funds, with nobody's server involved."""
     context.obj = data.expanduser()
+    context.meta[passphrases.OPTION] = passphrase_file
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @click.option("--port", type=click.IntRange(0, 65535), help="UDP port of the overlay; 0 for any free one.")
 @click.option("--host", help="Address to listen on, for the overlay and for content.")
 @click.option("--advertise", help="Address that invitations name, when it is another one.")
@@ -38,13 +46,14 @@ def main(context: click.Context, data: Path) -> None:
 @click.option("--bitcoin-cookie", help="Path of its cookie file.")
 @click.option("--insist-on-place", is_flag=True, help="Sign although this folder ran elsewhere. Read the docs first.")
 @click.option("--log", "log_level", default="warning", show_default=True, help="debug, info, warning or error.")
-@click.pass_obj
-def node(folder: Path, /, **options: object) -> None:
-    """Run a node until it is interrupted."""
+@click.pass_context
+def node(context: click.Context, /, **options: object) -> None:
+    """Run a node until it is interrupted, or ask the one that runs for its status."""
     from overlay.node.running import run_node
 
-    _configure_log(str(options.pop("log_level")))
-    sys.exit(run_node(folder, options))
+    if context.invoked_subcommand is None:
+        _configure_log(str(options.pop("log_level")))
+        sys.exit(run_node(context.obj, options, passphrases.of_the_identity()))
 
 
 @main.command()
@@ -78,5 +87,10 @@ def _configure_log(level: str) -> None:
     logging.getLogger("quic").setLevel(logging.ERROR)  # a line per handshake, and one for each thing an attacker does
 
 
-for group in action_groups():
-    main.add_command(group)
+for each in action_groups():
+    main.add_command(each)
+for group, command in LOCAL_COMMANDS:
+    into = main.commands.setdefault(group, click.Group(group, help="Work on files of this machine."))
+    if isinstance(into, click.Group):
+        into.add_command(command)
+node.add_command(main.commands["status"].commands["show"], "status")  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import sys
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,12 @@ import msgspec
 
 from overlay.node.actions import ACTIONS, Action
 from overlay.node.folder import running_node
+from overlay.node.offline import at_home
 
 TIMEOUT_SECONDS = 60.0
+# What reads the whole ledger: a million statements take some minutes.
+LONG_TIMEOUT_SECONDS = 3_600.0
+LONG = ("ledger",)
 
 
 def action_groups() -> list[click.Group]:
@@ -44,6 +49,8 @@ def _option(field: msgspec.structs.FieldInfo) -> click.Option:
 def _kind(declared: Any) -> tuple[bool, Any]:
     """(may be given several times, click's type) of a field."""
     info = msgspec.inspect.type_info(declared)
+    if isinstance(info, msgspec.inspect.Metadata):  # the only extra that a field has: it names a folder
+        return False, click.Path(file_okay=False, resolve_path=True)
     if isinstance(info, msgspec.inspect.UnionType):
         info = next(each for each in info.types if not isinstance(each, msgspec.inspect.NoneType))
     match info:
@@ -64,7 +71,8 @@ def _callback(action: Action) -> Callable[..., None]:
     @click.pass_obj
     def run(folder: Path, /, **fields: object) -> None:
         given = {name: _content(value) for name, value in fields.items() if value is not None}
-        print_answer(ask(folder, action, given))
+        told = at_home(folder, action, given)
+        print_answer(ask(folder, action, given) if told is None else told)
 
     return run
 
@@ -81,7 +89,8 @@ def ask(folder: Path, action: Action, fields: dict[str, object]) -> object:
         raise click.ClickException(f"no node runs on {folder}: start one with `counterfoil --data {folder} node`")
     url, token = found
     place = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_SECONDS)
+    patience = LONG_TIMEOUT_SECONDS if action.group in LONG else TIMEOUT_SECONDS
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=patience)
     query = "?" + urllib.parse.urlencode(fields) if action.query and fields else ""
     body = None if action.query else msgspec.json.encode(fields)
     try:
@@ -99,5 +108,10 @@ def ask(folder: Path, action: Action, fields: dict[str, object]) -> object:
 
 
 def print_answer(told: object) -> None:
-    """Pretty JSON: for people short enough to read, for scripts exact."""
+    """Pretty JSON: for people short enough to read, for scripts exact. A QR code is drawn for whoever sees a screen.
+    What was found unsound ends with status 1."""
     click.echo(json.dumps(told, indent=2, ensure_ascii=True))
+    if isinstance(told, dict) and isinstance(told.get("qr"), str) and sys.stdout.isatty():
+        click.echo(told["qr"])
+    if isinstance(told, dict) and told.get("sound") is False:
+        sys.exit(1)

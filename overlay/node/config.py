@@ -1,7 +1,8 @@
 """A node's configuration: `config.toml` in its data folder, typed; command-line options win over it.
 
 [node]      headless, notice_seconds
-[network]   host, port, advertise      UDP socket of the overlay; port 0 is any free one
+[network]   host, port, advertise, lan UDP socket of the overlay; port 0 is any free one
+[ledger]    keep_mb                    what to keep of others' chains
 [rest]      host, port                 loopback only, unless you know better
 [content]   host, port                 BitTorrent
 [bitcoin]   rpc, cookie, user, password, network, real_coins
@@ -39,6 +40,11 @@ class NetworkSection(Section, frozen=True):
     host: str = ANY
     port: Port = 0
     advertise: str = ""  # the address that invitations name, when it is not `host`
+    lan: bool = True  # look for members on the local network, where `host` is every address of this machine
+
+
+class LedgerSection(Section, frozen=True):
+    keep_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 0  # 0: everything
 
 
 class RestSection(Section, frozen=True):
@@ -68,6 +74,7 @@ class Config(Section, frozen=True):
 
     node: NodeSection = NodeSection()
     network: NetworkSection = NetworkSection()
+    ledger: LedgerSection = LedgerSection()
     rest: RestSection = RestSection()
     content: ContentSection = ContentSection()
     bitcoin: BitcoinSection = BitcoinSection()

@@ -1,17 +1,25 @@
 """The data folder of one node: its key, its lock, and the mark of the place where it last ran (DESIGN 3.3)."""
 
+import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from overlay import keys
 from overlay.clock import Randomness
-from overlay.keys import Identity
+from overlay.keys import Identity, InvalidKey, PublicKey
+from overlay.node import vault
+from overlay.node.vault import NoPassphrase, Passphrase
 
 KEY_FILE, LOCK_FILE, PLACE_FILE, LEDGER_FILE = "identity.key", "lock", "place", "ledger.db"
 TOKEN_FILE, REST_FILE = "rest.token", "rest.json"
+
+# The mark of a folder that was restored from a backup: no place has it, so it fits nowhere.
+RESTORED = "restored from a backup"
 
 
 class FolderInUse(OSError):
@@ -22,11 +30,17 @@ class UnusableFolder(OSError):
     """The data folder cannot be made, read or written."""
 
 
+def nobody_to_ask() -> str:
+    """What a node does that is started by a program."""
+    raise NoPassphrase("this identity is protected by a passphrase, and none was given")
+
+
 class DataFolder:
     """One node's folder, locked while the object lives. Raises FolderInUse, UnusableFolder, InvalidKey."""
 
-    def __init__(self, path: Path, random: Randomness) -> None:
-        self.path = path
+    def __init__(self, path: Path, random: Randomness, passphrase: Passphrase = nobody_to_ask) -> None:
+        """Make the folder and its key where there is none; `passphrase` is called when the identity is asked for."""
+        self.path, self._passphrase = path, passphrase
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
@@ -37,8 +51,43 @@ class DataFolder:
         except BlockingIOError as error:
             os.close(self._lock)
             raise FolderInUse(f"{path}: another node runs on this data folder") from error
-        self.identity = self._identity(random)
+        if not self.key_file.exists():
+            keys.save(self.key_file, Identity.from_seed(random.bytes(keys.SECRET_BYTES)))
         self.token = self._token(random)
+
+    @classmethod
+    def of_a_node(cls, path: Path, random: Randomness, passphrase: Passphrase = nobody_to_ask) -> "DataFolder":
+        """A folder on which a node has run before: nothing is made. Raises as well UnusableFolder where none has."""
+        if not (path / KEY_FILE).exists():
+            raise UnusableFolder(f"{path}: no node has ever run on this folder")
+        return cls(path, random, passphrase)
+
+    @functools.cached_property
+    def identity(self) -> Identity:
+        """The member; asks for the passphrase when the key is protected. Raises InvalidKey."""
+        with self._named():
+            return vault.open_identity(keys.read(self.key_file), self._passphrase)
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The member's key, which needs no passphrase. Raises InvalidKey."""
+        with self._named():
+            return vault.public_key_of(keys.read(self.key_file))
+
+    @property
+    def is_protected(self) -> bool:
+        return vault.is_protected(keys.read(self.key_file))
+
+    def rewrite_key(self, content: bytes) -> None:
+        """Replace the content of the key file, protected or plain, at once; a place that fitted still fits."""
+        fits = (self.path / PLACE_FILE).exists() and self.place_fits()
+        write_file(self.key_file, content)
+        if fits:
+            self.mark_place()
+
+    @property
+    def key_file(self) -> Path:
+        return self.path / KEY_FILE
 
     @property
     def ledger(self) -> Path:
@@ -49,28 +98,38 @@ class DataFolder:
         mark = self.path / PLACE_FILE
         return not mark.exists() or mark.read_text() == self._place()
 
+    @property
+    def is_restored(self) -> bool:
+        """Whether the folder comes from a backup, and has not yet been found to be the newest."""
+        mark = self.path / PLACE_FILE
+        return mark.exists() and mark.read_text() == RESTORED
+
     def mark_place(self) -> None:
         """Remember this place as the one where the node runs."""
-        _write(self.path / PLACE_FILE, self._place().encode())
+        write_file(self.path / PLACE_FILE, self._place().encode())
 
     def tell_rest(self, url: str) -> None:
         """Let the commands of the same user find the running node."""
-        _write(self.path / REST_FILE, url.encode())
+        write_file(self.path / REST_FILE, url.encode())
 
     def close(self) -> None:
         (self.path / REST_FILE).unlink(missing_ok=True)
         os.close(self._lock)
 
-    def _identity(self, random: Randomness) -> Identity:
-        path = self.path / KEY_FILE
-        if not path.exists():
-            keys.save(path, Identity.from_seed(random.bytes(keys.SECRET_BYTES)))
-        return keys.load(path)
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors of keys name the file."""
+        try:
+            yield
+        except InvalidKey as error:
+            sentence = str(error)
+            named = sentence if sentence.startswith(str(self.path)) else f"{self.key_file}: {sentence}"
+            raise type(error)(named) from error
 
     def _token(self, random: Randomness) -> str:
         path = self.path / TOKEN_FILE
         if not path.exists():
-            _write(path, random.bytes(32).hex().encode())
+            write_file(path, random.bytes(32).hex().encode())
         return path.read_text()
 
     def _place(self) -> str:
@@ -86,12 +145,22 @@ def running_node(path: Path) -> tuple[str, str] | None:
     return (rest.read_text(), token.read_text()) if rest.exists() and token.exists() else None
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Replace a small file, readable by its owner only, at once or not at all."""
-    fresh = path.with_suffix(".new")
+def write_file(path: Path, data: bytes) -> None:
+    """Replace a small file, readable by its owner only, at once or not at all; it is on disk when this returns."""
+    fresh = path.with_name(path.name + ".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -25,6 +25,10 @@ PATIENCE_SECONDS = 4.0
 ASK_AGAIN_SECONDS = 0.25
 
 CHECKING = "this node has just started and is still asking others for its own newest statement; try again in a moment"
+RETIRED = (
+    "a new key has taken the place of this one: run a node on its data folder, this folder's node signs nothing any"
+    " more"
+)
 STRANGE_PLACE = (
     "this data folder has run in another place before, and nobody has answered yet who could tell whether it is an old"
     " copy. It signs nothing until a member answers, or until it is started with --insist-on-place by somebody who"
@@ -40,7 +44,7 @@ class SigningGuard:
         head = blocks.head(ledger.db, ledger.identity.public_key)
         # What this folder ended with when it started: what peers send since then must not hide that it was behind.
         self._known = head[0] if head else 0
-        self.fresh = head is None
+        self.fresh = head is None and folder.place_fits()
         self._answered: set[PublicKey] = set()
         self._is_foreign = False
         # Called with the new refusal, None for none, whenever it changes.
@@ -61,20 +65,30 @@ class SigningGuard:
             if self._ledger.signing_refusal is not None:
                 await clock.sleep(ASK_AGAIN_SECONDS)
 
+    def retire(self) -> None:
+        """Another key goes on for ours: close for good."""
+        self._is_foreign = True
+        self._pronounce(RETIRED)
+
     def open_alone(self) -> None:
         """A node that belongs to no commons has nobody to ask."""
+        if self._is_foreign:
+            return
         if self._insist or self.fresh or self._folder.place_fits():
             self._open()
         else:
             self._pronounce(STRANGE_PLACE)
 
     def _judge(self, sync: Sync, *, is_late: bool) -> None:
-        """Open when enough have answered; when it is late, one answer or a place that fits is enough."""
+        """Open when enough have answered; when it is late, one answer or a place that fits is enough. A restored
+        backup is likely to be behind, so that no single member's answer will do for it."""
         if self._is_foreign:
             return
         others = len(sync.members() - {self._ledger.identity.public_key})
         enough = min(WITNESSES, others)
-        if self._answered and len(self._answered) >= (1 if is_late else enough):
+        if is_late and not self._folder.is_restored:
+            enough = 1
+        if self._answered and len(self._answered) >= enough:
             self._open()
         elif is_late or others == 0:
             self.open_alone()
@@ -89,6 +103,8 @@ class SigningGuard:
             if block.sequence_number >= self._known and not self._is_ours(block) and block.has_valid_signature():
                 self._close(block, peer)
                 return
+        if self._known and not shown and self._folder.is_restored:
+            return  # who knows less of us than an old backup does cannot tell what came after it
         self._answered.add(peer)
         self._judge(sync, is_late=False)  # a silent member does not hold up what enough others have said
 

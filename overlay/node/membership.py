@@ -6,27 +6,31 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from overlay.content import ContentSession
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend
-from overlay.dao.groups import charters
-from overlay.dao.keygen import KeyGeneration, KeygenFailed
+from overlay.dao.counting import Counting
+from overlay.dao.group_scribe import NotWritten
+from overlay.dao.group_words import GroupWords
+from overlay.dao.keygen import KeyGeneration, KeygenFailed, to_look_after
 from overlay.dao.signer import Signer
 from overlay.dao.treasury import PaymentFailed, Treasury
-from overlay.economy import exchange
+from overlay.economy import exchange, succession
 from overlay.economy.errors import TooLongAHistory
 from overlay.economy.exchange import Refused
 from overlay.economy.members import Commons, member_keys
 from overlay.keys import PublicKey
 from overlay.network.courier import Courier
+from overlay.network.heads import DECLARE
 from overlay.network.joining import Joining
 from overlay.network.network import Network
 from overlay.network.sync import Sync
 from overlay.node.events import EventBus
 from overlay.node.guard import SigningGuard
 from overlay.node.headlines import headlines
+from overlay.node.keeping import Keeping
 from overlay.node.pictures import Pictures
 from overlay.node.reputation import Opinions
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.ledger import Changes, Ledger, SigningRefused, StatementTooLong, meaning
-from overlay.trustchain.statements import AgreeExchange, ProposeExchange
+from overlay.trustchain.statements import AgreeExchange, ProposeExchange, SucceedKey, VouchForKey
 from overlay.trustchain.store import StorageError
 
 log = logging.getLogger(__name__)
@@ -36,6 +40,8 @@ LOOK_SECONDS = 0.5
 # A block comes every ten minutes; asking a Bitcoin node for its height costs next to nothing.
 CHAIN_SECONDS = 5.0
 CHANGES_WAITING = 1_000
+# Exchanges looked at in one go: as many as share one commit (`store.MAX_BATCH`).
+ANSWERED_TOGETHER = 256
 
 
 class Membership:
@@ -52,16 +58,20 @@ class Membership:
         when_open: Callable[[], Awaitable[None]],
         *,
         headless: bool,
+        keep_mb: int = 0,
     ) -> None:
         """`when_open` is awaited once this node may sign."""
         self.when_open = when_open
         self.ledger, self.network, self.commons, self.backend, self.events = ledger, network, commons, backend, events
-        self.sync = Sync(ledger, network, self.members)
+        self.keeping = Keeping(ledger, network.clock, keep_mb)
+        self.sync = Sync(ledger, network, self.members, self.keeping.keeps)
         self.courier = Courier(ledger, network, self.sync)
         self.joining = Joining(ledger, network, commons.charter)
         self.keygen = KeyGeneration(ledger, network)
         self.signer = Signer(ledger, network, backend)
         self.treasury = Treasury(ledger, network, self.signer, backend) if backend else None
+        self.words = GroupWords(ledger, network)
+        self.counting = Counting(ledger)
         self.pictures = Pictures(ledger, network, content, headless, self._picture_came)
         self.opinions = Opinions(ledger.identity, commons)
         self._changes: asyncio.Queue[Changes] = asyncio.Queue(CHANGES_WAITING)
@@ -69,12 +79,16 @@ class Membership:
         self._tasks: list[asyncio.Task[None]] = []
         self._said: dict[str, str] = {}
         self._chain_seen = (-CHAIN_SECONDS, -1)
+        self._guard: SigningGuard | None = None
 
     def members(self) -> set[PublicKey]:
         return member_keys(self.ledger.db, self.commons.id)
 
     def start(self, guard: SigningGuard) -> None:
         """Begin to look after everything; the pen stays closed until `guard` opens it."""
+        self._guard = guard
+        if succession.claims_on(self.ledger.db, self.ledger.identity.public_key):
+            guard.retire()
         self.network.on_peer = self.courier.wake
         self.ledger.listeners.append(self._on_changes)
         self.courier.wake_all()
@@ -95,8 +109,9 @@ class Membership:
         await self.network.close()
 
     def take_gossip(self, block: HalfBlock) -> None:
-        """A block that a peer sent unasked; when too many wait it is dropped, and comes with the next heads."""
-        if not self._gossip.full():
+        """A block that a peer sent unasked; when too many wait it is dropped, and comes with the next heads. What is
+        not kept (`keeping.py`) is dropped too."""
+        if not self._gossip.full() and (block.type == DECLARE or self.keeping.keeps(block.public_key)):
             self._gossip.put_nowait(block)
 
     def _on_changes(self, changes: Changes) -> None:
@@ -114,13 +129,17 @@ class Membership:
     async def _react(self) -> None:
         await self._answer(exchange.unfinished(self.ledger.db))
         while True:
-            changes = await self._changes.get()
+            changes = Changes()
+            changes.add(await self._changes.get())
+            while not self._changes.empty():
+                changes.add(self._changes.get_nowait())
             try:
                 await self._respond(changes)
             except StorageError as error:
                 self._say("storage", str(error))
 
     async def _respond(self, changes: Changes) -> None:
+        await self._follow_keys(changes)
         await self._answer(_touched(changes))
         if self.opinions.follow(self.ledger.db):
             self.events.publish("people", "Reputations have changed.")
@@ -128,26 +147,38 @@ class Membership:
         for topic, sentence, about in headlines(self.ledger, changes):
             self.events.publish(topic, sentence, about)
 
+    async def _follow_keys(self, changes: Changes) -> None:
+        """Where a new key goes on for an old one: it gets what is owed to the old one, which signs no more."""
+        said = [meaning(block) for block in changes.blocks if block.type == b"declare"]
+        if changes.forks or any(isinstance(each, SucceedKey | VouchForKey) for each in said):
+            await self.ledger.transact(lambda tx: succession.forward_mail(tx, self.commons.id))
+            if self._guard and succession.claims_on(self.ledger.db, self.ledger.identity.public_key):
+                self._guard.retire()
+
     async def _answer(self, proposals: set[BlockHash]) -> None:
         """Do what a node does by itself about these exchanges: agree to what we offered, witness, decline cheats.
 
-        One at a time: what somebody has made unanswerable does not keep the others waiting.
+        Each for itself, many in one commit: what somebody has made unanswerable does not keep the others waiting.
         """
-        for proposal in sorted(proposals):
-            try:
-                await self.ledger.transact(lambda tx, one=proposal: exchange.react(tx, {one}))  # type: ignore[misc]
-            except (SigningRefused, StorageError, Refused, TooLongAHistory, StatementTooLong) as refusal:
-                log.warning("exchange %s is not answered now: %s", proposal.hex()[:10], refusal)
+        due = exchange.due(self.ledger.db, self.ledger.identity.public_key, proposals)
+        for first in range(0, len(due), ANSWERED_TOGETHER):
+            await asyncio.gather(*(self._answer_one(each) for each in due[first : first + ANSWERED_TOGETHER]))
+
+    async def _answer_one(self, proposal: BlockHash) -> None:
+        try:
+            await self.ledger.transact(lambda tx: exchange.react(tx, {proposal}))
+        except (SigningRefused, StorageError, Refused, TooLongAHistory, StatementTooLong) as refusal:
+            log.warning("exchange %s is not answered now: %s", proposal.hex()[:10], refusal)
 
     async def _take_gossip(self) -> None:
         while True:
             block = await self._gossip.get()
             try:
-                refused = await self.ledger.ingest([block])
+                refused = await self.sync.take([block])  # which notices what is signed by another copy of us
             except StorageError as error:
                 self._say("storage", str(error))
                 continue
-            for each in refused:
+            for each in refused.values():
                 log.info("gossip: %s", each)
 
     async def _look_after(self) -> None:
@@ -159,11 +190,13 @@ class Membership:
             await self._watch_the_chain()
             await self._generate_keys()
             await self._settle_bandwidth()
+            await self._make_room()
             if self.treasury is not None and self.ledger.signing_refusal is None:
                 try:
                     await self.treasury.step()
                 except (PaymentFailed, StorageError) as failure:
                     self._say("treasury", str(failure))
+            await self._write_for_groups()
             await self.network.clock.sleep(LOOK_SECONDS)
 
     async def _watch_the_chain(self) -> None:
@@ -179,6 +212,18 @@ class Membership:
             self.events.publish("groups", "The Bitcoin chain has moved.")
         self._chain_seen = (now, height)
 
+    async def _make_room(self) -> None:
+        if not self.keeping.is_full:
+            return
+        try:
+            gaps = await self.keeping.make_room()
+        except StorageError as error:
+            self._say("storage", str(error))
+            return
+        self.sync.forgotten(gaps)
+        if gaps and self.opinions.follow(self.ledger.db):
+            self.events.publish("people", "Reputations have changed.")
+
     async def _settle_bandwidth(self) -> None:
         try:
             await self.pictures.settle()
@@ -186,12 +231,22 @@ class Membership:
             self._say("storage", str(error))
 
     async def _generate_keys(self) -> None:
-        for group in charters(self.ledger.db):
+        for group in to_look_after(self.ledger.db):
             if self.keygen.is_due(group):
                 try:
                     await self.keygen.coordinate(group)
                 except (KeygenFailed, StorageError) as failure:
                     self._say(f"keygen {group.name}", str(failure))
+
+    async def _write_for_groups(self) -> None:
+        """What groups decided goes onto their own chains."""
+        if self.ledger.signing_refusal is None:
+            try:
+                if self.treasury is None:  # which counts votes otherwise
+                    await self.counting.step()
+                await self.words.step()
+            except (NotWritten, SigningRefused, StorageError) as failure:
+                self._say("group chain", str(failure))
 
     async def _open_pen(self, guard: SigningGuard) -> None:
         await guard.watch(self.network, self.sync)

@@ -11,7 +11,7 @@ from overlay.clock import Clock, Randomness
 from overlay.content import ContentSession, tallies, token_of
 from overlay.content.events import ContentEvent
 from overlay.content.tallies import TalliesView, announce
-from overlay.dao import custody, policy, treasury
+from overlay.dao import custody, group_order, policy, treasury
 from overlay.dao.bitcoin.backend import ChainBackend
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
 from overlay.dao.bitcoin.esplora import EsploraBackend
@@ -26,11 +26,13 @@ from overlay.network.community import Address
 from overlay.network.invitation import Invitation
 from overlay.network.network import Network
 from overlay.network.sync import Sync
+from overlay.node import following, keeping
 from overlay.node.config import ANY, LOOPBACK, Config
 from overlay.node.events import EventBus
-from overlay.node.folder import DataFolder
+from overlay.node.folder import DataFolder, nobody_to_ask
 from overlay.node.guard import SigningGuard
 from overlay.node.membership import Membership
+from overlay.node.vault import Passphrase
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.ledger import Ledger
 from overlay.trustchain.statements import FoundCommons, Profile
@@ -43,7 +45,17 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS node_setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node_contact (key BLOB PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL) WITHOUT ROWID;
 """
-TABLES = (SCHEMA, tallies.SCHEMA, joining.SCHEMA, custody.SCHEMA, policy.SCHEMA, treasury.SCHEMA)
+TABLES = (
+    SCHEMA,
+    following.SCHEMA,
+    keeping.SCHEMA,
+    tallies.SCHEMA,
+    joining.SCHEMA,
+    custody.SCHEMA,
+    policy.SCHEMA,
+    treasury.SCHEMA,
+    group_order.SCHEMA,
+)
 
 
 class AlreadyMember(Exception):
@@ -60,8 +72,7 @@ class Node:
     def __init__(self, folder: DataFolder, config: Config, clock: Clock, random: Randomness, *, insist: bool) -> None:
         self.folder, self.config, self.clock, self.random = folder, config, clock, random
         self.identity = folder.identity
-        views: list[View] = [MembersView(), HoldingsView(), FeedbackView(), TalliesView(), GroupsView()]
-        self.ledger = Ledger(folder.ledger, self.identity, views, clock, random, tables=TABLES)
+        self.ledger = open_ledger(folder, clock, random)
         self.guard = SigningGuard(self.ledger, folder, insist=insist)
         self.events = EventBus(clock)
         self.backend = _backend(config)
@@ -71,13 +82,25 @@ class Node:
 
     @classmethod
     async def open(
-        cls, path: Path, config: Config, clock: Clock, random: Randomness, *, insist: bool = False
+        cls,
+        path: Path,
+        config: Config,
+        clock: Clock,
+        random: Randomness,
+        *,
+        insist: bool = False,
+        passphrase: Passphrase = nobody_to_ask,
     ) -> "Node":
         """Start a node on a data folder and re-enter its commons.
 
         Raises FolderInUse, UnusableFolder, InvalidKey, StorageError, PortInUse, ListenError, FolderError.
         """
-        node = cls(DataFolder(path, random), config, clock, random, insist=insist)
+        data = DataFolder(path, random, passphrase)
+        try:
+            node = cls(data, config, clock, random, insist=insist)
+        except BaseException:
+            data.close()
+            raise
         try:
             await node._start()
         except BaseException:
@@ -120,7 +143,7 @@ class Node:
         self._refuse_second_commons()
         charter = await self.ledger.append(FoundCommons(name, purpose, mib_weight=1))
         network = self._network(charter.hash[:20])
-        await network.start(self.config.network.host, self.config.network.port)
+        await self._open_network(network)
         return await self._settle_in(charter.hash[:20], network, profile)
 
     async def join_commons(self, invitation: Invitation, profile: Profile) -> Commons:
@@ -129,7 +152,7 @@ class Node:
         network = self._network(invitation.commons)
         sync = Sync(self.ledger, network, lambda: {invitation.member} | member_keys(self.db, invitation.commons))
         try:
-            await network.start(self.config.network.host, self.config.network.port)
+            await self._open_network(network)
             for place in invitation.places:
                 network.add_contact(place, invitation.member)
             await joining.join(invitation, self.ledger, network, sync)
@@ -175,7 +198,7 @@ class Node:
             self.guard.open_alone()
         else:
             network = self._network(entered)
-            await network.start(self.config.network.host, self.config.network.port)
+            await self._open_network(network)
             self._enter(entered, network)
 
     async def _settle_in(self, commons_id: bytes, network: Network, profile: Profile) -> Commons:
@@ -191,7 +214,15 @@ class Node:
             raise NoCommons("the charter of this node's commons is missing from its ledger; join again")
         headless = self.config.node.headless
         self.membership = Membership(
-            self.ledger, network, found, self.content, self.backend, self.events, self._announce, headless=headless
+            self.ledger,
+            network,
+            found,
+            self.content,
+            self.backend,
+            self.events,
+            self._announce,
+            headless=headless,
+            keep_mb=self.config.ledger.keep_mb,
         )
         self.membership.opinions.restore(self.db, self.value("walks"))
         self.membership.start(self.guard)
@@ -207,6 +238,10 @@ class Node:
 
     def _network(self, commons_id: bytes) -> Network:
         return Network(self.identity, commons_id, self.clock, self.random, self._is_member, self._on_block)
+
+    async def _open_network(self, network: Network) -> None:
+        place = self.config.network
+        await network.start(place.host, place.port, lan=place.lan)
 
     def _is_member(self, key: PublicKey) -> bool:
         return self.membership is not None and key in self.membership.members()
@@ -243,6 +278,13 @@ def _backend(config: Config) -> ChainBackend | None:
         return None
     login = CookieFile(Path(wanted.cookie)) if wanted.cookie else Password(wanted.user, wanted.password)
     return BitcoindBackend(wanted.rpc, login, config.chain)
+
+
+def open_ledger(folder: DataFolder, clock: Clock, random: Randomness, file: Path | None = None) -> Ledger:
+    """The ledger of a data folder, or a copy of it in `file`, with everything that a node keeps. Raises StorageError,
+    InvalidKey."""
+    views: list[View] = [MembersView(), HoldingsView(), FeedbackView(), TalliesView(), GroupsView()]
+    return Ledger(file or folder.ledger, folder.identity, views, clock, random, tables=TABLES)
 
 
 def outward_address() -> str:

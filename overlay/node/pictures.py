@@ -1,7 +1,6 @@
 """Fetches the pictures of what its member holds (a headless node: of everything), and settles the bandwidth."""
 
 import asyncio
-import itertools
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from functools import partial
 from overlay.content import ContentError, ContentReceived, ContentSession, FolderError
 from overlay.content.events import ContentEvent
 from overlay.content.tallies import countersign, record_sent, seeds, sign_tally, tallies
+from overlay.dao.reading import to_read
 from overlay.economy.holdings import holdings
 from overlay.economy.members import member
 from overlay.keys import PublicKey
@@ -20,10 +20,11 @@ from overlay.trustchain.statements import Media
 
 log = logging.getLogger(__name__)
 
-# Seconds for one attempt to fetch a picture; what is there by then stays, and the next attempt goes on.
-ATTEMPT_SECONDS = 30.0
-# Headless nodes alone get this long before members' own nodes are asked too.
-CARRIER_SECONDS = 5.0
+# Seconds for an attempt to fetch a picture: the first, in which headless nodes alone are asked where there are any, and
+# twice as long each time after. What is there by then stays, and the next attempt goes on, at those who share by then:
+# news of a picture may come before news of where its maker is.
+FIRST_ATTEMPT_SECONDS = 5.0
+ATTEMPT_SECONDS = 40.0
 RETRY_SECONDS = 1.0
 MAX_SOURCES = 8
 # Pictures of one attempt at a time: a newcomer to a large commons does not start a thousand downloads.
@@ -87,13 +88,14 @@ class Pictures:
 
     async def _fetch(self, media: Media) -> None:
         """Ask the carriers alone first: they are there for it, and members' own devices are spared."""
-        for attempt in itertools.count():
+        patience = FIRST_ATTEMPT_SECONDS
+        while True:
             carriers, others = self._sources()
-            sources = carriers if carriers and attempt == 0 else [*carriers, *others]
-            patience = CARRIER_SECONDS if sources == carriers else ATTEMPT_SECONDS
+            sources = carriers if carriers and patience == FIRST_ATTEMPT_SECONDS else [*carriers, *others]
             if sources and await self._attempt(media, sources[:MAX_SOURCES], patience):
                 await self.settle()
                 return
+            patience = min(2 * patience, ATTEMPT_SECONDS)
             await self._network.clock.sleep(RETRY_SECONDS)
 
     async def _attempt(self, media: Media, sources: list[tuple[str, int]], patience: float) -> bool:
@@ -117,10 +119,11 @@ class Pictures:
 
 
 def wanted(db: sqlite3.Connection, me: PublicKey, headless: bool) -> list[Media]:
-    """The pictures of vouchers that this member has ever held, or of all."""
+    """The pictures of vouchers that this member has ever held, or of all; and what its groups talk about."""
     rows = db.execute("SELECT id, infohash, sha256, size FROM voucher_mint WHERE infohash IS NOT NULL ORDER BY id")
     held = {each.voucher for each in holdings(db, me)}
-    return [Media(infohash, sha256, size) for id_, infohash, sha256, size in rows if headless or BlockHash(id_) in held]
+    found = [Media(*media) for id_, *media in rows if headless or BlockHash(id_) in held]
+    return found + to_read(db, me)
 
 
 def _by_member(counted: dict[str, int], members: dict[str, PublicKey]) -> dict[PublicKey, int]:

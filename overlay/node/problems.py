@@ -4,8 +4,13 @@ import msgspec
 
 from overlay.content import BadPicture, ContentError, FolderError
 from overlay.dao.bitcoin.address import InvalidAddress
-from overlay.dao.bitcoin.backend import BackendError
+from overlay.dao.bitcoin.backend import BackendError, Rejected
+from overlay.dao.bitcoin.payment import PaymentError
+from overlay.dao.bitcoin.psbt_maps import InvalidPsbt
+from overlay.dao.bitcoin.transaction import InvalidTransaction
 from overlay.dao.governance import NotAllowed
+from overlay.dao.policy import Violation
+from overlay.economy.bundle import BadBundle
 from overlay.economy.errors import TooLongAHistory
 from overlay.economy.exchange import Refused
 from overlay.keys import InvalidKey
@@ -15,7 +20,9 @@ from overlay.network.messages import BadMessage
 from overlay.network.network import CallFailed
 from overlay.node.actions import BadRequest, NotFound
 from overlay.node.events import TooManyListeners
+from overlay.node.export import ExportFailed
 from overlay.node.node import AlreadyMember, NoCommons
+from overlay.node.rule_words import BadRule
 from overlay.node.wire import Problem
 from overlay.trustchain.ledger import SigningRefused, StatementTooLong
 from overlay.trustchain.statements import MalformedStatement
@@ -29,9 +36,11 @@ _KINDS: list[tuple[tuple[type[Exception], ...], str, int]] = [
         "bad-request",
         400,
     ),
-    ((MalformedStatement, StatementTooLong, InvalidKey), "bad-request", 400),
+    ((MalformedStatement, StatementTooLong, InvalidKey, InvalidPsbt, InvalidTransaction), "bad-request", 400),
+    ((BadBundle, BadRule), "bad-request", 400),
     ((Refused, NotAllowed, SigningRefused, AlreadyMember, NoCommons, TooLongAHistory), "refused", 409),
-    ((StorageError, FolderError), "storage", 507),
+    ((Violation, PaymentError, Rejected), "refused", 409),
+    ((StorageError, FolderError, ExportFailed), "storage", 507),
     ((CallFailed, BackendError, ContentError, BadMessage, PortInUse, TooManyListeners), "unavailable", 503),
 ]
 

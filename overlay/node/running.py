@@ -13,9 +13,10 @@ from overlay.content import FolderError, ListenError
 from overlay.keys import InvalidKey
 from overlay.network.community import PortInUse
 from overlay.node.config import BadConfig, Config, load
-from overlay.node.folder import FolderInUse, UnusableFolder, running_node
+from overlay.node.folder import FolderInUse, UnusableFolder, nobody_to_ask, running_node
 from overlay.node.node import NoCommons, Node
 from overlay.node.rest import Rest, RestPortInUse
+from overlay.node.vault import Passphrase
 from overlay.trustchain.store import StorageError
 
 # Every way in which a node may be unable to start, each with a sentence of its own.
@@ -43,11 +44,12 @@ _SECTION_OF = {
 }
 
 
-def run_node(folder: Path, options: Mapping[str, object]) -> int:
+def run_node(folder: Path, options: Mapping[str, object], passphrase: Passphrase = nobody_to_ask) -> int:
     """Run until SIGINT or SIGTERM; returns the exit status."""
     try:
         config = load(folder, _overrides(options))
-        asyncio.run(_serve_node(folder, config, insist=bool(options.get("insist_on_place"))))
+        insist = bool(options.get("insist_on_place"))
+        asyncio.run(_serve_node(folder, config, insist=insist, passphrase=passphrase))
     except STARTING_ERRORS as error:
         return _failed(error)
     return 0
@@ -90,9 +92,12 @@ def run_tui(folder: Path) -> int:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, config: Config, *, insist: bool = False) -> AsyncIterator[tuple[Node, Rest]]:
+async def serving(
+    folder: Path, config: Config, *, insist: bool = False, passphrase: Passphrase = nobody_to_ask
+) -> AsyncIterator[tuple[Node, Rest]]:
     """A node with its REST interface; raises STARTING_ERRORS."""
-    node = await Node.open(folder, config, SystemClock(), SystemRandomness(), insist=insist)
+    clock, random = SystemClock(), SystemRandomness()
+    node = await Node.open(folder, config, clock, random, insist=insist, passphrase=passphrase)
     rest = Rest(node, node.folder.token)
     try:
         await rest.start(config.rest)
@@ -103,8 +108,8 @@ async def serving(folder: Path, config: Config, *, insist: bool = False) -> Asyn
         await node.close()
 
 
-async def _serve_node(folder: Path, config: Config, *, insist: bool) -> None:
-    async with serving(folder, config, insist=insist) as (_, rest):
+async def _serve_node(folder: Path, config: Config, *, insist: bool, passphrase: Passphrase) -> None:
+    async with serving(folder, config, insist=insist, passphrase=passphrase) as (_, rest):
         _say(f"node at {rest.url}, data folder {folder}")
         await _signalled()
 

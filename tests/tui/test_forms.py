@@ -110,7 +110,7 @@ async def test_accepting_shows_both_sides_and_sends_the_word(node: NodeDouble, p
         await stage.until_shown("You get   6 litre Milk", "You give  12 loaf Bread of the week", some_id("farmer")[:10])
         assert await send(stage, node) == (
             "exchange/accept",
-            {"id": some_id("milk for bread"), "provisional": provisional},
+            {"id": some_id("milk for bread"), "provisional": provisional, "beyond_limit": False},
         )
 
 

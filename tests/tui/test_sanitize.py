@@ -124,8 +124,8 @@ def _value(kind: inspect.Type, text: str) -> object:
             return {field.encode_name: _value(field.type, text) for field in fields}
         case inspect.VarTupleType(item_type=item):
             return [_value(item, text)]
-        case inspect.DictType():
-            return {text: 1}
+        case inspect.DictType(key_type=key, value_type=item):
+            return {_value(key, text): _value(item, text)}
         case inspect.UnionType(types=types):
             return _value(types[0], text)
         case inspect.LiteralType(values=values):

@@ -1,6 +1,23 @@
 """Everything that a member can ask of its node; importing this package fills the registry."""
 
-from overlay.node.actions import commons, exchanges, groups, people, proposals, trust, vouchers
+from overlay.node.actions import (
+    bundles,
+    claims,
+    commons,
+    custody,
+    exchanges,
+    following,
+    governing,
+    groups,
+    keys,
+    ledger,
+    people,
+    proposals,
+    psbts,
+    treasury,
+    trust,
+    vouchers,
+)
 from overlay.node.actions.registry import ACTIONS, Action, BadRequest, NotFound
 
 __all__ = [
@@ -8,11 +25,20 @@ __all__ = [
     "Action",
     "BadRequest",
     "NotFound",
+    "bundles",
+    "claims",
     "commons",
+    "custody",
     "exchanges",
+    "following",
+    "governing",
     "groups",
+    "keys",
+    "ledger",
     "people",
     "proposals",
+    "psbts",
+    "treasury",
     "trust",
     "vouchers",
 ]

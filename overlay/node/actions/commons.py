@@ -5,6 +5,7 @@ import os
 import psutil
 
 from overlay.economy.members import Commons, member
+from overlay.keys import did_key
 from overlay.network.invitation import parse
 from overlay.node import qr
 from overlay.node.actions.registry import action, query
@@ -40,6 +41,7 @@ def status(node: Node, ask: Nothing) -> Status:
         rss_mb=round(psutil.Process().memory_info().rss / (1 << 20), 1),
         ledger=str(node.folder.ledger),
         version=version(),
+        did=did_key(node.identity.public_key),
     )
 
 

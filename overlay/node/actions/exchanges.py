@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from overlay.economy import exchange
 from overlay.economy.exchange import Amount
 from overlay.economy.holdings import agreement_of
+from overlay.economy.losses import loss_in
 from overlay.economy.standing import Leg, Standing, legs_of, standing, word_on
+from overlay.economy.succession import newest_key_of
 from overlay.keys import PublicKey, short
 from overlay.node.actions.lookup import block_hash, find_member, name_of
 from overlay.node.actions.registry import NotFound, action, query
@@ -53,13 +55,16 @@ async def give(node: Node, ask: Give) -> Done:
 async def accept(node: Node, ask: AcceptExchange) -> Done:
     """Accept an offer or a proposal that was made to you."""
     id_ = block_hash(ask.id)
-    row = node.db.execute("SELECT is_offer FROM voucher_exchange WHERE proposal = ?", (id_,)).fetchone()
+    row = node.db.execute("SELECT is_offer, proposer FROM voucher_exchange WHERE proposal = ?", (id_,)).fetchone()
     if row is None:
         raise NotFound("this node knows no such offer or proposal")
     if row[0]:
         block = await node.ledger.transact(lambda tx: exchange.accept_offer(tx, node.random, id_))
     else:
-        block = await node.ledger.transact(lambda tx: exchange.agree(tx, id_, allow_provisional=ask.provisional))
+        limit = None if ask.beyond_limit else node.home.opinions.limit(PublicKey(row[1]))
+        block = await node.ledger.transact(
+            lambda tx: exchange.agree(tx, id_, allow_provisional=ask.provisional, limit=limit)
+        )
     return Done(block.hash.hex())
 
 
@@ -115,7 +120,7 @@ def _model(node: Node, row: _Row) -> ExchangeModel:
         note=next((part.text for part in parts if isinstance(part, Note)), ""),
         standing=stands.value,
         waiting_for=_waiting_for(node, row, stands, legs),
-        reason=_reason(node, row.proposal),
+        reason=_reason(node, row.proposal) or _why_refused(node, taken or row.proposal, stands),
         to_answer=stands is Standing.OPEN and mine and exchange.can_be_judged(node.db, row.proposal),
         valid_until=row.valid_until,
         timestamp=row.timestamp,
@@ -136,7 +141,7 @@ def _waiting_for(node: Node, row: _Row, stands: Standing, legs: list[Leg]) -> st
         return name_of(node, row.counterparty) or short(row.counterparty)
     if stands is not Standing.PROVISIONAL:
         return ""
-    silent = [leg.issuer for leg in legs if word_on(node.db, leg) is None]
+    silent = [newest_key_of(node.db, leg.issuer) for leg in legs if word_on(node.db, leg) is None]
     return ", ".join(sorted({name_of(node, issuer) or short(issuer) for issuer in silent}))
 
 
@@ -163,6 +168,11 @@ def _wants(node: Node, parts: list[Part]) -> str:
 def _leg(node: Node, leg: Leg) -> LegModel:
     promise, unit = node.db.execute("SELECT promise, unit FROM voucher_mint WHERE id = ?", (leg.voucher,)).fetchone()
     return LegModel(leg.giver.hex(), leg.receiver.hex(), leg.voucher.hex(), promise, unit, leg.quantity)
+
+
+def _why_refused(node: Node, proposal: BlockHash, stands: Standing) -> str:
+    loss = loss_in(node.db, proposal, node.identity.public_key) if stands is Standing.REFUSED else None
+    return loss.reason if loss else ""
 
 
 def _reason(node: Node, proposal: BlockHash) -> str:

@@ -1,6 +1,7 @@
 """From what people write to what the ledger knows: members by name or key, ids from hex."""
 
 from overlay.economy.members import member
+from overlay.economy.succession import successor_of
 from overlay.keys import InvalidKey, PublicKey, parse_public_key
 from overlay.node.actions.registry import BadRequest, NotFound
 from overlay.node.node import Node
@@ -14,6 +15,8 @@ def find_member(node: Node, text: str) -> PublicKey:
     members = node.home.members()
     wanted = text.strip()
     by_name = [key for key in members if member(node.db, key).name == wanted]
+    if len(by_name) > 1:  # a member who has a new key goes by it
+        by_name = [key for key in by_name if successor_of(node.db, key, node.home.commons.id) is None]
     by_digits = [key for key in members if len(wanted) >= MIN_DIGITS and key[42:].hex().startswith(wanted.lower())]
     whole = [key for key in members if key.hex() == wanted.lower()]
     found = whole or by_name or by_digits

@@ -1,6 +1,7 @@
 """Who belongs, whom this member trusts and why, and who is proven to have cheated."""
 
 from overlay.economy.members import member
+from overlay.economy.succession import owed_by, predecessor_of, successor_of
 from overlay.keys import PublicKey, short
 from overlay.node.actions.lookup import name_of
 from overlay.node.actions.registry import query
@@ -51,4 +52,7 @@ def _person(node: Node, key: PublicKey, online: bool) -> Person:
         low=score.low,
         high=score.high,
         rank=rank.place if rank and score.value > 0 else None,
+        succeeds=(predecessor_of(node.db, key, node.home.commons.id) or b"").hex(),
+        succeeded_by=(successor_of(node.db, key, node.home.commons.id) or b"").hex(),
+        owes=len(owed_by(node.db, key, node.home.commons.id)),
     )

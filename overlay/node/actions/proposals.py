@@ -2,35 +2,54 @@
 
 from overlay.dao import governance, treasury
 from overlay.dao.bitcoin import address
+from overlay.dao.charters import current
 from overlay.dao.governance import Outcome
-from overlay.dao.groups import Charter, Payment, charter, charters, payments, payouts
+from overlay.dao.groups import Charter, Payment, charters, payments, payouts
 from overlay.keys import PublicKey
+from overlay.node.actions import treasury as treasury_actions
 from overlay.node.actions.lookup import block_hash, find_member, name_of
-from overlay.node.actions.registry import NotFound, action, query
+from overlay.node.actions.registry import BadRequest, NotFound, action, query
 from overlay.node.node import Node
-from overlay.node.wire import CastVote, Done, Nothing, Proposal, Proposals, ProposePayment, Vote
+from overlay.node.wire import CastVote, Done, Nothing, Payee, Proposal, Proposals, ProposePayment, Vote
+from overlay.trustchain.statements import FurtherPayee, ProposePayments
 from overlay.trustchain.statements import ProposePayment as ProposePaymentStatement
 
 MINUTE = 60_000
+# More satoshis than there will ever be have 17 digits.
+MAX_DIGITS = 16
 
 
 @action("proposal", "pay")
 async def pay(node: Node, ask: ProposePayment) -> Done:
-    """Propose that a group pays from its treasury."""
-    if charter(node.db, block_hash(ask.group)) is None:
+    """Propose that a group pays from its treasury, to one payee or several at once."""
+    group = current(node.db, block_hash(ask.group))
+    if group is None:
         raise NotFound("this node knows no such group")
-    said = ProposePaymentStatement(
-        group=block_hash(ask.group),
-        title=ask.title,
-        reason=ask.reason,
-        payee=find_member(node, ask.payee),
-        script=address.decode(ask.address, node.config.chain),
-        amount=ask.amount,
-        fee_cap=ask.fee_cap,
-        deadline=node.clock.now() + ask.minutes * MINUTE,
-    )
+    deadline = node.clock.now() + ask.minutes * MINUTE
+    first = FurtherPayee(find_member(node, ask.payee), address.decode(ask.address, node.config.chain), ask.amount)
+    fields = (group.version, ask.title, ask.reason, first.payee, first.script, first.amount)
+    more = tuple(_further(node, each) for each in ask.also)
+    if more:
+        said: ProposePaymentStatement = ProposePayments(*fields, ask.fee_cap, deadline, more)
+    else:
+        said = ProposePaymentStatement(*fields, ask.fee_cap, deadline)
+    await treasury_actions.check_affordable(node, said)
     block = await node.ledger.transact(lambda tx: governance.propose_payment(tx, said))
     return Done(block.hash.hex())
+
+
+def _payee_names(node: Node, asked: Payment) -> str:
+    first = name_of(node, PublicKey(asked.payee))
+    return f"{first} and {len(asked.more)} more" if asked.more else first
+
+
+def _further(node: Node, text: str) -> FurtherPayee:
+    """One of `also`. A member's name may hold commas, addresses and amounts hold none."""
+    name, _, rest = text.rpartition(",")[0].rpartition(",")
+    amount = text.rpartition(",")[2].strip()
+    if not name or not amount.isascii() or not amount.isdigit() or len(amount) > MAX_DIGITS:
+        raise BadRequest(f"'{text[:40]}' is not a further payee: write member,address,satoshis")
+    return FurtherPayee(find_member(node, name), address.decode(rest.strip(), node.config.chain), int(amount))
 
 
 @action("proposal", "vote")
@@ -65,9 +84,9 @@ def _proposal(node: Node, group: Charter, asked: Payment) -> Proposal:
         proposer=asked.proposer.hex(),
         proposer_name=name_of(node, asked.proposer),
         payee=asked.payee.hex(),
-        payee_name=name_of(node, PublicKey(asked.payee)),
+        payee_name=_payee_names(node, asked),
         address=address.encode(asked.script, node.config.chain) or asked.script.hex(),
-        amount=asked.amount,
+        amount=asked.total,
         fee_cap=asked.fee_cap,
         deadline=asked.deadline,
         votes=tuple(
@@ -84,4 +103,13 @@ def _proposal(node: Node, group: Charter, asked: Payment) -> Proposal:
         height=paid[0].height if paid else 0,
         signers=tuple(each.hex() for each in signers),
         raw_tx=done.raw.hex() if done else "",
+        payees=tuple(
+            Payee(
+                each.key.hex(),
+                name_of(node, each.key),
+                address.encode(each.script, node.config.chain) or each.script.hex(),
+                each.amount,
+            )
+            for each in asked.payees
+        ),
     )

@@ -3,6 +3,7 @@
 from overlay.content import check_picture, clean_picture
 from overlay.content.tallies import tallies as all_tallies
 from overlay.economy.standing import Standing, current_holdings, supply
+from overlay.economy.succession import owes
 from overlay.keys import PublicKey
 from overlay.node.actions.lookup import name_of
 from overlay.node.actions.registry import action, query
@@ -89,6 +90,7 @@ async def _publish(node: Node, picture: bytes) -> MediaStatement:
 def _voucher(node: Node, row: Row) -> Voucher:
     id_, issuer, promise, unit, terms, expires, infohash, sha256, size = row
     found = supply(node.db, id_, node.clock.now())
+    owed_by = owes(node.db, id_)
     return Voucher(
         id=id_.hex(),
         issuer=issuer.hex(),
@@ -102,6 +104,8 @@ def _voucher(node: Node, row: Row) -> Voucher:
         expired=found.expired,
         outstanding=found.outstanding,
         picture=_picture(node, infohash, sha256, size) if infohash and sha256 and size else None,
+        owed_by=owed_by.hex(),
+        owed_by_name=name_of(node, owed_by),
     )
 
 

@@ -33,6 +33,7 @@ class Status(Tell, frozen=True):
     rss_mb: float
     ledger: str
     version: str
+    did: str = ""  # `did:key` of the signing half
 
 
 class FoundCommons(Ask, frozen=True):

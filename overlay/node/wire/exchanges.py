@@ -34,10 +34,12 @@ class Give(Ask, frozen=True):
 
 
 class AcceptExchange(Ask, frozen=True):
-    """Accept an offer or a proposal. `provisional` takes what its issuer has not confirmed yet."""
+    """Accept an offer or a proposal. `provisional` takes what its issuer has not confirmed yet, up to the limit that
+    follows from the giver's reputation; `beyond_limit` also more, at your own risk."""
 
     id: Id
     provisional: bool = False
+    beyond_limit: bool = False
 
 
 class DeclineExchange(Ask, frozen=True):

@@ -4,7 +4,11 @@ from overlay.node.wire.base import Tell
 
 
 class Person(Tell, frozen=True):
-    """A member as this node's owner sees it. `score` is MeritRank's, with its 95 % interval; `proven_cheat` counts."""
+    """A member as this node's owner sees it. `score` is MeritRank's, with its 95 % interval; `proven_cheat` counts.
+
+    `succeeds` is the proven key whose place this one takes, `succeeded_by` the key that takes the place of this one,
+    each in hex or empty; `owes` counts the promises of the keys before this one that it owes.
+    """
 
     public_key: str
     short: str
@@ -18,6 +22,9 @@ class Person(Tell, frozen=True):
     low: float
     high: float
     rank: int | None
+    succeeds: str = ""
+    succeeded_by: str = ""
+    owes: int = 0
 
 
 class People(Tell, frozen=True):

@@ -29,7 +29,10 @@ class MintVoucher(Ask, frozen=True):
 
 
 class Voucher(Tell, frozen=True):
-    """A promise and what became of it: outstanding = minted - redeemed - expired, exact at its issuer."""
+    """A promise and what became of it: outstanding = minted - redeemed - expired, exact at its issuer.
+
+    `owed_by` is the issuer, or the key that has taken its place.
+    """
 
     id: str
     issuer: str
@@ -43,6 +46,8 @@ class Voucher(Tell, frozen=True):
     expired: int
     outstanding: int
     picture: Picture | None
+    owed_by: str = ""
+    owed_by_name: str = ""
 
 
 class Vouchers(Tell, frozen=True):
