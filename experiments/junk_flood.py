@@ -56,7 +56,7 @@ async def echo(peer: PublicKey, payload: bytes) -> bytes:
     return payload
 
 
-async def handshakes(count: int) -> list[bytes]:
+async def handshakes(count: int, commons: bytes = COMMONS) -> list[bytes]:
     """The first datagrams of so many strangers' handshakes, as any program of ours would send them."""
     found: asyncio.Queue[bytes] = asyncio.Queue()
     first: list[bytes] = []
@@ -67,7 +67,7 @@ async def handshakes(count: int) -> list[bytes]:
             SystemClock(),
             SystemRandomness(),
             lambda peer, address, request: echo(peer, request),
-            commons=COMMONS,
+            commons=commons,
         )
         asking = asyncio.ensure_future(streams.request(person("farmer").public_key, (LOOPBACK, 1), b"", timeout=10))
         first.append(await found.get())

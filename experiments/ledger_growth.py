@@ -191,10 +191,12 @@ async def measure(folder: Path, sizes: list[int], repeat: int) -> dict[str, Any]
         print(
             f"{size:>12,} blocks {exchange_ms[-1]:>10.2f} ms an exchange {query_ms[-1]:>10.2f} ms a screen", flush=True
         )
+    stored = blocks.count(party.ledger.db)
     for each in (party, newcomer):
         each.ledger.close()
     return {
         "sizes": sizes,
+        "blocks": stored,
         "exchange_ms": [round(each, 3) for each in exchange_ms],
         "query_ms": [round(each, 3) for each in query_ms],
         "bytes_per_agreement": round(per_agreement[-1], 1),

@@ -5,13 +5,16 @@ commit, or after it and before anyone has heard of it. A full disk is SQLite's o
 """
 
 import asyncio
+import functools
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from overlay.keys import Identity
 from overlay.trustchain import blocks
+from overlay.trustchain.sealing import Seal
 from overlay.trustchain.store import Store, _Job
 from tests.simulation.virtual_time import VirtualLoop
 
@@ -37,8 +40,8 @@ class Disk:
 class SimulatedStore(Store):
     """Same SQL, savepoints and commits as the real one, at moments that the seed decides."""
 
-    def __init__(self, disk: Disk, path: Path) -> None:
-        super().__init__(path, (), prepare=blocks.prepare)
+    def __init__(self, disk: Disk, path: Path, identity: Identity) -> None:
+        super().__init__(path, (), prepare=functools.partial(blocks.prepare, seal=Seal(identity)))
         self._disk, self._waiting = disk, list[_Job[object]]()
         self.is_dead = False
 

@@ -40,6 +40,7 @@ class Faults:
         self.internet.weather = FOUL
         for member in self.members:
             member.disk.crash_before_commit = member.disk.crash_after_commit = 0.002
+        self.internet.crash_at_send = 0.001
         if has_cheat:
             self._cheat = self.random.choice(self.members[1:])
             self._cheats_at = self._now + self.random.uniform(0.5, 0.9) * seconds
@@ -69,7 +70,7 @@ class Faults:
 
     async def end(self) -> None:
         """Fair weather, everybody is back, and no disk is full."""
-        self.internet.weather, self.internet.sides = FAIR, {}
+        self.internet.weather, self.internet.sides, self.internet.crash_at_send = FAIR, {}, 0.0
         for member in self.members:
             member.disk.crash_before_commit = member.disk.crash_after_commit = 0.0
             member.disk.is_full = False
@@ -116,6 +117,7 @@ class Faults:
 
     def _partition(self) -> None:
         self.internet.sides = {member.role: self.random.randrange(2) for member in self.members}
+        self.internet.befallen["partition"] += 1
         sides = "".join(str(self.internet.sides[member.role]) for member in self.members)
         self.internet.trace.tell("all", f"are apart: {sides}")
 
@@ -125,10 +127,12 @@ class Faults:
 
     def _turn_clock(self, member: Member) -> None:
         member.clock.skew = self.random.randint(-2 * HOUR, 2 * HOUR) if self.random.random() < 0.7 else 0
+        self.internet.befallen["clock jump"] += 1
         self.internet.trace.tell(member.role, f"has its clock off by {member.clock.skew} ms")
 
     def _fill_disk(self, member: Member) -> None:
         member.disk.is_full = True
+        self.internet.befallen["full disk"] += 1
         self._full[member] = self._now + self.random.uniform(0.5, 5.0)
         self.internet.trace.tell(member.role, "has a full disk")
 
@@ -150,6 +154,7 @@ class Faults:
     async def go_back(self, cheat: Member, backup: Backup) -> None:
         """A member takes up an old copy, signs on from there whatever its node says, and trades on."""
         cheat.is_cheat, cheat.disk.is_full = True, False
+        self.internet.befallen["old copy signed on from"] += 1
         self.internet.trace.tell(cheat.role, f"goes back to its statement {backup.height}")
         cheat.crash("to cheat")
         await self.restore(cheat, backup, moves=False)

@@ -1,7 +1,7 @@
 """What the views of a node have folded, and folding it again: as it was, and in another order (invariant 3)."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from random import Random
 
 from overlay.trustchain import blocks
@@ -15,8 +15,9 @@ KEY_COLUMNS = frozenset(("agent", "proposer", "counterparty", "giver", "receiver
 HASH_COLUMNS = frozenset(("block", "proposal", "offer", "agreement", "voucher", "source"))
 
 
-def tables(db: sqlite3.Connection, views: Iterable[View]) -> Rows:
-    """Everything that the views have folded, in a fixed order, with keys and hashes for the numbers of this file."""
+def tables(db: sqlite3.Connection, views: Iterable[View], without: Container[str] = ()) -> Rows:
+    """Everything that the views have folded but for the columns `without` ("table.column"), in a fixed order, with
+    keys and hashes for the numbers of this file."""
     keys = dict(db.execute("SELECT id, key FROM agent").fetchall())
     hashes = dict(db.execute("SELECT id, hash FROM half").fetchall())
     found: Rows = {}
@@ -27,7 +28,7 @@ def tables(db: sqlite3.Connection, views: Iterable[View]) -> Rows:
         ).fetchall()
         for (name,) in names:
             rows = db.execute(f"SELECT * FROM {name}")
-            columns = [column for column, *_ in rows.description]
+            columns = ["" if f"{name}.{column}" in without else column for column, *_ in rows.description]
             found[name] = sorted((_spelled(row, columns, keys, hashes) for row in rows), key=repr)
     return found
 
@@ -38,6 +39,8 @@ def _spelled(
     """A row with whole keys and hashes: the small numbers depend on the order in which a node met them."""
     spelled = []
     for column, value in zip(columns, row, strict=True):
+        if not column:
+            continue
         names = keys if column in KEY_COLUMNS else hashes if column in HASH_COLUMNS else {}
         spelled.append(names[value] if names and isinstance(value, int) else value)
     return tuple(spelled)

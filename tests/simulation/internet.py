@@ -17,7 +17,7 @@ from random import Random
 from ipv8.messaging.interfaces.udp.endpoint import UDPv4Address
 
 from overlay.keys import Identity, PublicKey
-from overlay.network.community import PREFIX_BYTES
+from overlay.network.community import BLOCK_MESSAGE, PREFIX_BYTES
 from overlay.network.endpoint import Address, Socket
 from overlay.network.messages import BadMessage, Request, decode
 from overlay.network.network import Network, Refusal
@@ -71,7 +71,11 @@ class Host:
 
 
 class Internet:
-    """Who is where, who can reach whom, and how the weather is. `on_leave` sees all that leaves a node."""
+    """Who is where, who can reach whom, and how the weather is. `on_leave` sees all that leaves a node.
+
+    `befallen` counts what has gone wrong, `sent` what has left nodes, by their names; `on_crash` ends a node on either
+    side of something it sends.
+    """
 
     def __init__(self, loop: VirtualLoop, random: Random, trace: Trace) -> None:
         self.loop, self.random, self.trace = loop, random, trace
@@ -80,6 +84,10 @@ class Internet:
         self.sides: dict[str, int] = {}
         self.requests: deque[bytes] = deque(maxlen=LATEST)
         self.on_leave: Callable[[str, bytes], None] = lambda name, raw: None
+        self.on_crash: Callable[[str, str], None] = lambda name, when: None
+        self.crash_at_send = 0.0
+        self.befallen: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
 
     def connects(self, one: str, other: str) -> bool:
         return self.sides.get(one, 0) == self.sides.get(other, 0)
@@ -87,18 +95,44 @@ class Internet:
     def happens(self, chance: float) -> bool:
         return chance > 0 and self.random.random() < chance
 
+    def leaves(self, name: str, kind: str, raw: bytes) -> bool:
+        """Something leaves a node, unless the node crashes just before; it may also crash just after."""
+        crashes = self.happens(self.crash_at_send)
+        if crashes and self.random.random() < 0.5:
+            self.on_crash(name, "before it sends")
+            return False
+        self.sent[kind] += 1
+        self.on_leave(name, raw)
+        if crashes:
+            self.loop.call_soon(self.on_crash, name, "after it has sent")
+        return True
+
     def delay(self) -> float:
         return self.random.uniform(self.weather.quickest, self.weather.slowest)
+
+    def copies(self) -> int:
+        """How often a message arrives that arrives."""
+        if not self.happens(self.weather.doubled):
+            return 1
+        self.befallen["message doubled"] += 1
+        return 2
 
     def find(self, sender: Host, address: Address) -> Host | None:
         """Who hears a message that arrives now; None where it is lost on the way."""
         found = self.hosts.get(address)
-        if found is None or not found.is_up or not self.connects(sender.name, found.name):
+        if found is None or not found.is_up:
             return None
-        return None if self.happens(self.weather.lost) else found
+        if not self.connects(sender.name, found.name):
+            self.befallen["message into a partition"] += 1
+            return None
+        if self.happens(self.weather.lost):
+            self.befallen["message lost"] += 1
+            return None
+        return found
 
     def damage(self, raw: bytes) -> bytes:
         """One bit of it turned over, or its end cut off."""
+        self.befallen["message damaged"] += 1
         if not raw:
             return b"\xff"
         at = self.random.randrange(len(raw))
@@ -128,10 +162,10 @@ class SimulatedSocket(Socket):
 
     def send(self, socket_address: Address, packet: bytes) -> None:
         net, to = self._host.internet, (socket_address[0], socket_address[1])
-        if not self._host.is_up:
+        kind = "gossip" if packet[PREFIX_BYTES] == BLOCK_MESSAGE else "introduction"
+        if not self._host.is_up or not net.leaves(self._host.name, kind, packet[PREFIX_BYTES + 1 :]):
             return
-        net.on_leave(self._host.name, packet[PREFIX_BYTES + 1 :])
-        for _ in range(2 if net.happens(net.weather.doubled) else 1):
+        for _ in range(net.copies()):
             raw = net.damage(packet) if net.happens(net.weather.damaged) else packet
             net.loop.call_later(net.delay(), self._arrive, to, raw)
 
@@ -208,27 +242,40 @@ class _Talk:
         self._found: Host | None = None
         self._task: asyncio.Task[None] | None = None
         self._pieces_until_lost = -1
+        self._is_over = False
 
     async def begin(self) -> None:
         """Let the request arrive; waits for ever when it is lost."""
         net, me = self._me.internet, self._me
-        net.on_leave(me.name, self._payload)
+        if not net.leaves(me.name, self._what, self._payload):
+            await _silence()
         # Whole mail is shown to nobody but its receiver: what it holds is private.
         net.requests.append(self._payload[: len(self._payload) // 2] if self._what == "facts" else self._payload)
-        await asyncio.sleep(net.delay())
+        # What is on its way arrives, whatever becomes of the asker meanwhile.
+        arrived = net.loop.create_future()
+        net.loop.call_later(net.delay(), self._arrive, arrived)
+        await arrived
+
+    def _arrive(self, arrived: "asyncio.Future[None]") -> None:
+        net, me = self._me.internet, self._me
         found = net.find(me, self._address)
         if found is None:
             net.trace.tell(me.name, f"asks {self._what} at {self._address[0]}: lost")
-            await _silence()
             return
         if found.identity.public_key != self._peer:
-            raise WrongPeer(self._peer, self._address, found.identity.public_key)
+            if not arrived.done():
+                arrived.set_exception(WrongPeer(self._peer, self._address, found.identity.public_key))
+            return
         self._found = found
-        if net.happens(net.weather.doubled):
+        for _ in range(net.copies() - 1):
             self._carry_out(found, asyncio.Queue())
         net.trace.tell(found.name, f"is asked {self._what} by {me.name}")
         self._pieces_until_lost = net.random.randrange(3) if net.happens(net.weather.answer_lost) else -1
         self._task = self._carry_out(found, self._queue)
+        if not arrived.done():
+            arrived.set_result(None)
+        if self._is_over:
+            self.end()
 
     async def pieces(self, patience: float | None = None) -> AsyncIterator[bytes]:
         """The answer as it comes."""
@@ -249,6 +296,7 @@ class _Talk:
 
     def end(self) -> None:
         """The asker wants no more: the handler is told, unless it has finished, after the way there."""
+        self._is_over = True
         if self._task is not None and not self._task.done():
             self._me.internet.loop.call_later(self._me.internet.delay(), self._task.cancel)
 
@@ -258,12 +306,14 @@ class _Talk:
         piece = await self._queue.get()
         if self._pieces_until_lost == 0 or not net.connects(found.name, self._me.name):
             net.trace.tell(found.name, f"answers {self._what} of {self._me.name}: lost")
+            net.befallen["answer lost"] += 1
             await _silence()
         self._pieces_until_lost -= 1
         if isinstance(piece, Exception):
             raise piece
         if piece is not None:
-            net.on_leave(found.name, piece)
+            if not net.leaves(found.name, f"answer to {self._what}", piece):
+                await _silence()
             await asyncio.sleep(net.delay())
         return piece
 

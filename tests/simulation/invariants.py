@@ -6,7 +6,7 @@ invariants in section 9 of the design.
 """
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from overlay.economy.facts import inputs_of, legs_of
@@ -121,7 +121,8 @@ class Inspector:
         if new or disclosed:
             mine = {proposal for proposal, by in self.final.items() if by == member.role}
             self.check_exchanges(member, _touched(new) | disclosed | mine)
-        self._check_one_sidedness(member, db, new)
+        if new or disclosed or member.role not in self._before:
+            self._check_one_sidedness(member, db, new)
 
     def check_exchanges(self, member: Member, touched: set[BlockHash]) -> None:
         """What is final stays so, spends nothing twice, and nothing comes out of nowhere (invariants 4 and 5)."""
@@ -133,8 +134,7 @@ class Inspector:
             if stands is Standing.FINAL and self._is_honest(db, proposal):
                 self.final.setdefault(proposal, member.role)
                 self._check_spends(member, db, proposal)
-        for (voucher,) in db.execute("SELECT id FROM voucher_mint ORDER BY id").fetchall():
-            self._check_supply(member, db, voucher, now)
+        self._check_supply(member, db, now)
 
     def _new_blocks(self, member: Member, db: sqlite3.Connection) -> list[HalfBlock]:
         seen = self._seen.setdefault(member.role, set())
@@ -185,17 +185,16 @@ class Inspector:
                 if self._spends.setdefault((source.block, source.index), proposal) != proposal:
                     raise Violation(f"5: {member.role} calls a second spend of one holding final")
 
-    def _check_supply(self, member: Member, db: sqlite3.Connection, voucher: bytes, now: int) -> None:
-        """What all hold together is never more than what is outstanding (invariant 4)."""
-        found = supply(db, voucher, now)
-        held = sum(
-            each.holding.quantity
-            for holder in self._members
-            for each in current_holdings(db, holder.key, now, voucher)
-            if each.standing is Standing.FINAL
-        )
-        if held > found.outstanding:
-            raise Violation(f"4: {member.role} sees {held} held of a voucher with {found.outstanding} outstanding")
+    def _check_supply(self, member: Member, db: sqlite3.Connection, now: int) -> None:
+        """What all hold together of a voucher is never more than what is outstanding (invariant 4)."""
+        held: Counter[bytes] = Counter()
+        for holder in self._members:
+            for each in current_holdings(db, holder.key, now):
+                held[each.holding.voucher] += each.holding.quantity if each.standing is Standing.FINAL else 0
+        for voucher, quantity in sorted(held.items()):
+            outstanding = supply(db, BlockHash(voucher), now).outstanding
+            if quantity > outstanding:
+                raise Violation(f"4: {member.role} sees {quantity} held of a voucher with {outstanding} outstanding")
 
     def _check_one_sidedness(self, member: Member, db: sqlite3.Connection, new: list[HalfBlock]) -> None:
         """What a member states alone changes what nobody else holds or is worth (invariant 6)."""

@@ -1,6 +1,7 @@
 """One member of a simulated commons: its folder and clock, and the real node that runs on them between crashes."""
 
 import asyncio
+import contextvars
 import shutil
 from collections import Counter
 from collections.abc import Coroutine
@@ -72,7 +73,7 @@ class SimulatedNode(Node):
         node = cls(DataFolder(member.folder, member.chance), config, member.clock, member.chance, insist=False)
         node.member = member
         node.ledger._store.close()
-        member.store = SimulatedStore(member.disk, node.folder.ledger)
+        member.store = SimulatedStore(member.disk, node.folder.ledger, node.identity)
         node.ledger._store = member.store
         return node
 
@@ -139,11 +140,15 @@ class Member:
         finally:
             OWNER.reset(token)
 
+    def make_node(self) -> SimulatedNode:
+        """What runs on the folder."""
+        return SimulatedNode.on(self)
+
     async def start(self) -> None:
         """Begin to run on the folder as it is."""
         if self.ending is not None:
             await self.ending
-        node = SimulatedNode.on(self)
+        node = self.make_node()
         self.key, self.node = node.identity.public_key, node
         node.ledger.listeners.append(lambda changes: self.acknowledged.update(block.hash for block in changes.blocks))
         self.internet.trace.tell(self.role, "starts")
@@ -155,7 +160,7 @@ class Member:
         path.unlink(missing_ok=True)
         ledger = Ledger(path, self.up.identity, self.up.ledger.views, self.clock, self.chance)
         ledger._store.close()
-        ledger._store = SimulatedStore(Disk(self.loop, Random(0)), path)
+        ledger._store = SimulatedStore(Disk(self.loop, Random(0)), path, self.up.identity)
         return ledger
 
     def crash(self, when: str) -> None:
@@ -164,20 +169,27 @@ class Member:
         if node is None or store is None:
             return
         self.internet.trace.tell(self.role, f"crashes {when}")
+        self.internet.befallen[f"crash {when}"] += 1
         self.node, store.is_dead = None, True
         if host is not None:
             host.is_up = False
+        self._cancel_all()
+        self.ending = self.loop.create_task(self._end(node), context=contextvars.Context())
+
+    def _cancel_all(self) -> list[asyncio.Task[Any]]:
         tasks = self.loop.tasks_of(self.role)
         for task in tasks:
             task.cancel()
-        self.ending = self.loop.create_task(self._end(node, tasks))
+        return tasks
 
     def left_on_disk(self) -> dict[str, bytes]:
         """What a crash at this moment leaves of the ledger."""
         return save_files(self.folder)
 
-    async def _end(self, node: SimulatedNode, tasks: list[asyncio.Task[Any]]) -> None:
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _end(self, node: SimulatedNode) -> None:
+        # A function that crashes the node by sending something runs to its end, and may begin tasks.
+        while tasks := self._cancel_all():
+            await asyncio.gather(*tasks, return_exceptions=True)
         left = self.left_on_disk()
         node.ledger.close()
         node.folder.close()

@@ -14,6 +14,8 @@ from tests.simulation.member import Member
 
 # The tables that follow from public blocks alone are alike everywhere; these also follow from what was shown to whom.
 PRIVATE_TABLES = ("voucher_leg", "voucher_input", "voucher_holding", "voucher_held", "voucher_issuer")
+# How much of a voucher came back is known to its issuer, and to others as far as they were shown.
+PRIVATE_COLUMNS = frozenset(("voucher_mint.redeemed",))
 UNSETTLED = (Standing.PROVISIONAL, Standing.UNPROVEN)
 
 
@@ -113,12 +115,20 @@ class Peace:
         return {hash_ for key, hash_ in rows if key not in cheats}
 
     def _public_tables(self, member: Member) -> Rows:
-        cheats, found = self._inspector.cheats, tables(member.up.db, member.up.ledger.views)
+        dubious, found = self._of_cheats(), tables(member.up.db, member.up.ledger.views, PRIVATE_COLUMNS)
         return {
-            name: [row for row in rows if not cheats.intersection(row)]
+            name: [row for row in rows if not dubious.intersection(row)]
             for name, rows in found.items()
             if name not in PRIVATE_TABLES
         }
+
+    def _of_cheats(self) -> set[bytes]:
+        """The keys of cheats and the hashes of all their blocks that anybody knows: rows with these may differ."""
+        cheats = self._inspector.cheats
+        query = "SELECT hash FROM block JOIN agent ON agent.id = agent WHERE key = ?"
+        return cheats.union(
+            found for cheat in cheats for member in self._honest() for (found,) in member.up.db.execute(query, (cheat,))
+        )
 
 
 def _agreed(db: sqlite3.Connection) -> set[BlockHash]:

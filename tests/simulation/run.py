@@ -34,7 +34,9 @@ from tests.simulation.workload import Workload, cheat
 ROLES = ("founder", "baker", "farmer", "mechanic", "teacher", "forester", "driver")
 STORM_SECONDS = 30.0
 # After the storm: a crashed node asks for its own head for 4 s, a lost request takes 10 s, mail waits 5 s.
-PEACE_SECONDS = 90.0
+PEACE_SECONDS = 60.0
+# The founding takes some seconds, the restored copy 15: what is not over by then never ends.
+LIFETIME_SECONDS = 1_000.0
 STEP_SECONDS = 0.1
 DEEDS_PER_STEP = 3
 # Where the files of a run are: in memory if the machine allows, for a simulated power cut needs no real disk.
@@ -71,6 +73,7 @@ class Outcome:
     crashes: int
     proven_cheats: int
     convergence_s: float
+    befallen: dict[str, int] = field(repr=False, default_factory=dict)
     last: tuple[str, ...] = field(repr=False, default=())
 
 
@@ -91,6 +94,7 @@ class World:
         self.faults.on_cheat = lambda member: cheat(self.workload, member)
         self.convergence, self.proven = 0.0, 0
         self.internet.on_leave = self._on_leave
+        self.internet.on_crash = lambda name, when: self._called(name).crash(when)
         for member in self.members:
             self._watch(member)
 
@@ -189,8 +193,11 @@ class World:
         member.disk.on_commit = lambda: self.inspector.look(lambda: self.inspector.committed(member))
 
     def _on_leave(self, name: str, raw: bytes) -> None:
-        member = next(each for each in self.members if each.role == name)
+        member = self._called(name)
         self.inspector.look(lambda: self.inspector.left(member, raw))
+
+    def _called(self, name: str) -> Member:
+        return next(each for each in self.members if each.role == name)
 
 
 USUAL = Plan()
@@ -215,9 +222,12 @@ def simulate(seed: int, plan: Plan = USUAL) -> Outcome:
 
 async def _tell(world: World) -> str:
     try:
-        await world.live()
+        async with asyncio.timeout(LIFETIME_SECONDS):
+            await world.live()
     except Violation as violation:
         return str(violation)
+    except TimeoutError:
+        return f"10: after {LIFETIME_SECONDS:g} s it still goes on"
     return ""
 
 
@@ -243,6 +253,7 @@ def _outcome(world: World, violation: str) -> Outcome:
         crashes=world.faults.crashes,
         proven_cheats=world.proven,
         convergence_s=round(world.convergence, 3),
+        befallen=dict(world.internet.befallen),
         last=tuple(world.trace.last),
     )
 

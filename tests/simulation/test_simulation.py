@@ -33,6 +33,7 @@ def test_every_promise_is_kept_under_faults(seed: int) -> None:
 
     assert outcome.violation == "", "\n".join(outcome.last)
     assert outcome.deeds > 0
+    assert {"message lost", "message doubled", "message damaged"} <= outcome.befallen.keys()
 
 
 def test_one_seed_gives_one_trace_and_another_seed_another() -> None:
@@ -121,10 +122,10 @@ def test_a_view_that_depends_on_the_order_of_arrival_is_found_out(monkeypatch: p
 
 
 def test_a_node_that_fails_inside_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(tx: Transaction, proposals: object) -> None:
+    def fail(db: object, me: object, proposals: object) -> None:
         raise LookupError("a fault of the program")
 
-    monkeypatch.setattr(exchange, "react", fail)
+    monkeypatch.setattr(exchange, "due", fail)
 
     assert simulate(1, BRIEF).violation.startswith("10: a node failed inside")
 

@@ -52,6 +52,7 @@ class Workload:
             try:
                 await node.ledger.transact(work)
             except ALLOWED as refusal:
+                member.internet.befallen["act refused by a full disk"] += isinstance(refusal, StorageError)
                 member.internet.trace.tell(member.role, f"{what}: {type(refusal).__name__}")
             else:
                 self.done += 1
