@@ -296,3 +296,12 @@ async def test_an_upload_limit_slows_and_does_not_stop(community, some_bytes):
     baker = await community.member("baker")
     content = await farmer.session.publish(some_bytes(SIZE), ".png")
     assert (await baker.fetch(content, farmer, metadata=content.metadata)).stat().st_size == SIZE
+
+
+async def test_a_giver_that_was_dialled_too_early_is_dialled_again_soon(community, some_bytes):
+    farmer, baker = await community.member("farmer"), await community.member("baker")
+    content = await (await community.member("mechanic")).session.publish(some_bytes(SIZE), ".png")
+    with pytest.raises(FetchTimeout):  # the farmer does not share it yet, and hangs up
+        await baker.fetch(content, farmer, timeout=1)
+    assert await farmer.session.publish(some_bytes(SIZE), ".png") == content
+    await baker.fetch(content, farmer, timeout=15)
