@@ -23,7 +23,7 @@ from overlay.dao.proposals import Payment, payment
 from overlay.keys import PublicKey
 from overlay.network.messages import decode, encode
 from overlay.network.network import Network, Refusal
-from overlay.trustchain.ledger import Ledger, Transaction
+from overlay.trustchain.ledger import Ledger, SigningRefused, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Signer:
     async def commit(self, peer: PublicKey, payload: bytes) -> bytes:
         """Judge a transaction and commit to one nonce per input. Raises Refusal with what is wrong."""
         ask = decode(payload, AskCommitments)
+        self._check_pen()
         group, asked = self._common_group(peer, ask.proposal)
         try:
             share = self.share_of(group)
@@ -92,12 +93,20 @@ class Signer:
         if session is None:
             raise Refusal("this member knows no such signing session; begin again")
         try:
+            self._check_pen()
             await self._ledger.transact(lambda tx: _judge_again(tx, session))
             return encode(SignatureShares(tuple(_shares(session, ask))))
         except (Violation, ValueError, InvalidContributionError) as error:
             raise Refusal(f"no share is given: {error}") from error
         finally:
             session.void()
+
+    def _check_pen(self) -> None:
+        """A folder that may be an old copy has forgotten what it promised: it gives no shares either."""
+        try:
+            self._ledger.check_may_sign()
+        except SigningRefused as refused:
+            raise Refusal(str(refused)) from refused
 
     def _nonce(self, share: Share, unsigned: UnsignedPayment, index: int, session: bytes) -> tuple[SecretNonce, bytes]:
         return signing.nonce_gen(

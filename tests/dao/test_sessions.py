@@ -84,6 +84,16 @@ async def test_a_session_that_was_asked_wrongly_is_gone_too(hand: Coordinator, s
         await hand.sign(town.farmer, good.session, good)
 
 
+async def test_a_folder_that_may_be_an_old_copy_gives_nothing(hand: Coordinator) -> None:
+    town = hand.town
+    first, *_ = await hand.session(town.farmer, town.baker, town.mechanic)
+    town.farmer.ledger.signing_refusal = "this folder may be an old copy"
+    with pytest.raises(Refusal, match="old copy"):
+        await hand.sign(town.farmer, first.session, first)
+    with pytest.raises(Refusal, match="old copy"):
+        await hand.commit(town.farmer)
+
+
 async def test_a_restart_voids_all_nonces(hand: Coordinator) -> None:
     town = hand.town
     good, *_ = await hand.session(town.farmer, town.baker, town.mechanic)
