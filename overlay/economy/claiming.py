@@ -9,7 +9,15 @@ import binascii
 import hashlib
 
 from overlay.keys import Identity, InvalidKey, PublicKey, parse_public_key, verify
-from overlay.trustchain.block import ANYONE, GENESIS_HASH, GENESIS_SEQUENCE, HalfBlock, MalformedBlock, unpack
+from overlay.trustchain.block import (
+    ANYONE,
+    GENESIS_HASH,
+    GENESIS_SEQUENCE,
+    BlockHash,
+    HalfBlock,
+    MalformedBlock,
+    unpack,
+)
 from overlay.trustchain.ledger import meaning
 from overlay.trustchain.statements import CONSENT, Anything, SucceedKey, encode
 from overlay.trustchain.validation import check
@@ -17,7 +25,7 @@ from overlay.trustchain.validation import check
 PREFIX = "counterfoil-key:"
 # A typing error in a text that people hand on must not look like a forgery: 4 bytes of SHA-256 tell it.
 CHECK_BYTES = 4
-# A claim has 268 + 7 + 151 bytes, with prefix and check 590 characters; the largest block would have 1,945.
+# A claim has 268 + 7 + 185 bytes, with prefix and check 635 characters; the largest block would have 1,945.
 MAX_TEXT = 2_000
 
 
@@ -25,9 +33,10 @@ class BadClaim(ValueError):
     """A text that is no valid claim; the message is one sentence for people."""
 
 
-def make_claim(old: Identity, new: Identity, now: int) -> HalfBlock:
-    """The first block of the new key's chain. Whoever has the old key can make one: keep both secret."""
-    kind, transaction = encode(SucceedKey(old.public_key, old.sign(CONSENT + new.public_key)))
+def make_claim(old: Identity, new: Identity, head: BlockHash, now: int) -> HalfBlock:
+    """The first block of the new key's chain, by which the old one's promises up to `head`, a hash on its chain, stay
+    owed (GENESIS_HASH: none). Whoever has the old key can make one: keep both secret."""
+    kind, transaction = encode(SucceedKey(old.public_key, head, old.sign(CONSENT + new.public_key)))
     first = HalfBlock(new.public_key, GENESIS_SEQUENCE, ANYONE, 0, GENESIS_HASH, kind, transaction, now)
     return first.signed_by(new)
 

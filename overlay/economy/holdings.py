@@ -173,7 +173,7 @@ def _fold_leg(db: sqlite3.Connection, proposal: int, position: int, leg: Leg) ->
         db.execute("INSERT INTO voucher_issuer VALUES (?,?,?,?)", row)
     for source in leg.inputs:
         row = (proposal, position, blocks.block_id(db, source.block), source.index, giver, leg.from_proposer)
-        db.execute("INSERT INTO voucher_input VALUES (?,?,?,?,?,?)", row)
+        db.execute("INSERT INTO voucher_input VALUES (?,?,?,?,?,?,NULL)", row)
     if agreed is not None:
         making.make_outputs(db, [(proposal, position)])
 

@@ -55,7 +55,7 @@ class MembersView:
         key BLOB NOT NULL, sequence INTEGER NOT NULL, block BLOB NOT NULL, name TEXT NOT NULL, about TEXT NOT NULL,
         headless INTEGER NOT NULL, PRIMARY KEY (key, sequence, block)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS member_claim (
-        claim BLOB PRIMARY KEY, old BLOB NOT NULL, new BLOB NOT NULL) WITHOUT ROWID;
+        claim BLOB PRIMARY KEY, old BLOB NOT NULL, new BLOB NOT NULL, head BLOB NOT NULL) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS member_claim_on ON member_claim (old);
     CREATE INDEX IF NOT EXISTS member_claim_by ON member_claim (new);
     CREATE TABLE IF NOT EXISTS member_vouch (
@@ -75,8 +75,8 @@ class MembersView:
                     _fold_admission(db, block, member)
                 vouch = (claim, block.public_key, block.sequence_number, block.hash, member, stands)
                 db.execute("INSERT INTO member_vouch VALUES (?,?,?,?,?,?)", vouch)
-            case SucceedKey(old=old) if is_claim(block, statement):
-                db.execute("INSERT INTO member_claim VALUES (?,?,?)", (block.hash, old, block.public_key))
+            case SucceedKey(old=old, head=head) if is_claim(block, statement):
+                db.execute("INSERT INTO member_claim VALUES (?,?,?,?)", (block.hash, old, block.public_key, head))
             case Profile(name=name, about=about, headless=headless):
                 row_ = (block.public_key, block.sequence_number, block.hash, name, about, headless)
                 db.execute("INSERT INTO member_profile VALUES (?,?,?,?,?,?)", row_)

@@ -10,6 +10,9 @@ computed anew whenever one of those facts arrives, whatever the order:
     leg.beaten            the issuer accepted another made leg with one of the same inputs before this one
     input.stage           3 the leg is made, accepted by the voucher's issuer and refused by nobody; 2 it is made;
                           else 1 where the giver itself proposed the leg, 0 where another names it
+    input.rank            of a leg that has `own`, what orders it among its rivals: `own`, the proposal's hash (which
+                          decides where an issuer's fork makes places equal) and the position; NULL otherwise. The
+                          first of those that stand, in an index, is all that a rival must be compared with
     mint.redeemed         sum of what legs moved to the issuer that all have accepted and that are not beaten, in
                           decimal digits: where an issuer lies, it can exceed SQLite's 63 bits
     holding.live          no made leg that all issuers have accepted consumes it
@@ -20,6 +23,7 @@ CREATE TABLE IF NOT EXISTS voucher_mint (
     block INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, agent INTEGER NOT NULL, issuer BLOB NOT NULL,
     promise TEXT NOT NULL, unit TEXT NOT NULL, quantity INTEGER NOT NULL, terms TEXT NOT NULL,
     expires INTEGER NOT NULL, infohash BLOB, sha256 BLOB, size INTEGER, redeemed TEXT NOT NULL DEFAULT '0');
+CREATE INDEX IF NOT EXISTS voucher_mint_by ON voucher_mint (agent);
 CREATE TABLE IF NOT EXISTS voucher_proposal (
     block INTEGER PRIMARY KEY, proposer INTEGER NOT NULL, counterparty INTEGER NOT NULL, sequence INTEGER NOT NULL,
     valid_until INTEGER NOT NULL, weight INTEGER NOT NULL, offer INTEGER, is_offer INTEGER NOT NULL,
@@ -37,6 +41,7 @@ CREATE TABLE IF NOT EXISTS voucher_witness (
     proposal INTEGER NOT NULL, author INTEGER NOT NULL, sequence INTEGER NOT NULL, block INTEGER NOT NULL,
     agreement INTEGER NOT NULL, legs INTEGER NOT NULL, first INTEGER NOT NULL,
     PRIMARY KEY (proposal, author, sequence, block)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS voucher_witness_by ON voucher_witness (author);
 CREATE TABLE IF NOT EXISTS voucher_leg (
     proposal INTEGER NOT NULL, position INTEGER NOT NULL, giver INTEGER NOT NULL, receiver INTEGER NOT NULL,
     voucher INTEGER NOT NULL, quantity INTEGER NOT NULL, change INTEGER NOT NULL, parts INTEGER NOT NULL,
@@ -48,8 +53,10 @@ CREATE TABLE IF NOT EXISTS voucher_issuer (
     PRIMARY KEY (proposal, position, issuer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS voucher_input (
     proposal INTEGER NOT NULL, position INTEGER NOT NULL, source INTEGER NOT NULL, idx INTEGER NOT NULL,
-    giver INTEGER NOT NULL, stage INTEGER NOT NULL, PRIMARY KEY (proposal, position, source, idx)) WITHOUT ROWID;
+    giver INTEGER NOT NULL, stage INTEGER NOT NULL, rank BLOB,
+    PRIMARY KEY (proposal, position, source, idx)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS voucher_input_of ON voucher_input (source, idx, stage, giver);
+CREATE INDEX IF NOT EXISTS voucher_input_ranked ON voucher_input (source, idx, rank, stage) WHERE rank IS NOT NULL;
 CREATE TABLE IF NOT EXISTS voucher_holding (
     source INTEGER NOT NULL, idx INTEGER NOT NULL, voucher INTEGER NOT NULL, holder INTEGER NOT NULL,
     quantity INTEGER NOT NULL, live INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (source, idx)) WITHOUT ROWID;

@@ -15,8 +15,8 @@ from overlay.economy.members import member_keys
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
-from overlay.trustchain.ledger import Transaction, meaning
-from overlay.trustchain.statements import SucceedKey, VouchForKey, Witness
+from overlay.trustchain.ledger import Transaction
+from overlay.trustchain.statements import SucceedKey, VouchForKey
 
 # Keys that one member wears out, one after another; what comes later is heard no more.
 MAX_GENERATIONS = 8
@@ -44,23 +44,27 @@ class Claim:
 
 
 def fold_claim(db: sqlite3.Connection, block: HalfBlock, said: SucceedKey) -> list[int]:
-    """Fold one claim; returns the proposals of which the new key, and who goes on for it, have said something."""
+    """Fold one claim; returns the proposals of which the new key, and who goes on for it, have said something that
+    counts from now on."""
     if not is_claim(block, said):
         return []
     old, new = blocks.agent_id(db, said.old), blocks.agent_id(db, block.public_key)
-    db.execute("INSERT OR IGNORE INTO voucher_heir VALUES (?,?)", (old, new))
-    judged = (proposal for heir, _ in line_of(db, new) for proposal in _judged_by(db, heir))
-    return sorted(set(judged))
+    if not db.execute("INSERT OR IGNORE INTO voucher_heir VALUES (?,?)", (old, new)).rowcount:
+        return []  # a second claim of the same key on the same other
+    heirs, olds = [heir for heir, _ in line_of(db, new)], {old, *forebears(db, new)}
+    return sorted({proposal for heir in heirs for each in olds for proposal in _judged_by(db, heir, each)})
 
 
-def _judged_by(db: sqlite3.Connection, heir: int) -> Iterator[int]:
-    """The proposals that an agent's witness statements name, found by its chain: a new key has hardly begun one."""
-    rows = db.execute("SELECT id FROM half WHERE agent = ? AND half_type(tail) = ?", (heir, b"attest")).fetchall()
-    for (number,) in rows:
-        block = blocks.by_id(db, number)
-        said = meaning(block) if block else None
-        if isinstance(said, Witness):
-            yield blocks.block_id(db, said.proposal)
+def _judged_by(db: sqlite3.Connection, heir: int, issuer: int) -> Iterator[int]:
+    """The proposals that an heir's witness statements name, and in which something hangs on the issuer's word."""
+    rows = db.execute(
+        "SELECT DISTINCT w.proposal FROM voucher_witness w WHERE w.author = ?1 AND (EXISTS ("
+        " SELECT 1 FROM voucher_leg l JOIN voucher_mint m ON m.block = l.voucher"
+        " WHERE l.proposal = w.proposal AND m.agent = ?2)"
+        " OR EXISTS (SELECT 1 FROM voucher_issuer o WHERE o.proposal = w.proposal AND o.issuer = ?2))",
+        (heir, issuer),
+    )
+    return (proposal for (proposal,) in rows.fetchall())
 
 
 def line_of(db: sqlite3.Connection, issuer: int) -> list[tuple[int, int]]:
@@ -129,40 +133,69 @@ def newest_key_of(db: sqlite3.Connection, key: PublicKey, commons_id: bytes | No
 
 
 def owed_by(db: sqlite3.Connection, key: PublicKey, commons_id: bytes | None = None) -> list[BlockHash]:
-    """The vouchers that a successor owes: what the keys before it promised before they signed twice."""
+    """The vouchers that a successor owes: what the keys before it promised before they signed twice, and what it said
+    that it stands by."""
     owed, each = list[BlockHash](), key
     for _ in range(MAX_GENERATIONS):
         before = predecessor_of(db, each, commons_id)
         if before is None:
             break
-        owed += [BlockHash(id_) for (id_,) in db.execute(_PROMISED_BEFORE, (before,))]
+        agent = blocks.agent_of(db, before)
+        owed += map(BlockHash, _kept(db, each, agent, db.execute(f"{_MINTED} agent = ?", (agent,)).fetchall()))
         each = before
     return sorted(owed)
-
-
-_PROMISED_BEFORE = (
-    "SELECT m.id FROM voucher_mint m JOIN half h ON h.id = m.block WHERE m.issuer = ?"
-    " AND h.sequence < (SELECT min(sequence) FROM forked WHERE forked.agent = m.agent)"
-)
-
-
-def was_promised_before_the_fork(db: sqlite3.Connection, voucher: bytes) -> bool:
-    """Whether a voucher is of the time before its issuer, which is proven to have forked, signed twice."""
-    row = db.execute(
-        "SELECT h.sequence < (SELECT min(sequence) FROM forked WHERE forked.agent = m.agent) FROM voucher_mint m"
-        " JOIN half h ON h.id = m.block WHERE m.id = ?",
-        (voucher,),
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def owes(db: sqlite3.Connection, voucher: bytes, commons_id: bytes | None = None) -> PublicKey:
     """Who owes what a known voucher promises: its issuer, or who has taken its place since."""
     (issuer,) = db.execute("SELECT issuer FROM voucher_mint WHERE id = ?", (voucher,)).fetchone()
-    issuer = PublicKey(issuer)
-    if not blocks.has_forked(db, issuer) or not was_promised_before_the_fork(db, voucher):
-        return issuer
-    return newest_key_of(db, issuer, commons_id)
+    heir = successor_of(db, PublicKey(issuer), commons_id)
+    if heir is None or not _keeps(db, heir, issuer, voucher):
+        return PublicKey(issuer)
+    return newest_key_of(db, heir, commons_id)
+
+
+def may_judge(db: sqlite3.Connection, me: PublicKey, issuer: PublicKey, voucher: bytes) -> bool:
+    """Whether a voucher of a key before ours is one that we owe, by our claims alone."""
+    heirs = db.execute("SELECT author FROM voucher_heir WHERE agent = ?", (blocks.agent_of(db, issuer),)).fetchall()
+    own = blocks.agent_of(db, me)
+    ours = {own, *forebears(db, own)}
+    return any(_keeps(db, blocks.key_of(db, heir), issuer, voucher) for (heir,) in heirs if heir in ours)
+
+
+_MINTED = "SELECT m.id, m.block, h.sequence FROM voucher_mint m JOIN half h ON h.id = m.block WHERE m."
+
+
+def _keeps(db: sqlite3.Connection, heir: PublicKey, issuer: bytes, voucher: bytes) -> bool:
+    minted = db.execute(f"{_MINTED}id = ?", (voucher,)).fetchall()
+    return bool(_kept(db, heir, blocks.agent_of(db, issuer), minted))
+
+
+# From the head that a claim names back along the old key's chain, down to a sequence number.
+_BRANCH = (
+    "WITH RECURSIVE branch (id, sequence, previous) AS ("
+    " SELECT h.id, h.sequence, substr(h.tail, 1, 32) FROM member_claim c JOIN half h"
+    " ON substr(h.hash, 1, 8) = substr(c.head, 1, 8) AND h.hash = c.head WHERE c.new = ?1 AND h.agent = ?2"
+    " UNION SELECT h.id, h.sequence, substr(h.tail, 1, 32) FROM branch b CROSS JOIN half h"
+    " ON substr(h.hash, 1, 8) = substr(b.previous, 1, 8) AND h.hash = b.previous"
+    " WHERE h.agent = ?2 AND h.sequence = b.sequence - 1 AND h.sequence >= ?3)"
+    " SELECT id FROM branch"
+)
+
+
+def _kept(db: sqlite3.Connection, heir: PublicKey, agent: int, minted: list[tuple[bytes, int, int]]) -> list[bytes]:
+    """Which vouchers of a forked key, as (id, block, place), are of the time before it signed twice, or on the branch
+    that its heir named.
+
+    The first alone could be shortened to nothing: with the old secret, a second block at any earlier place can be made
+    at any time. The second alone would let an heir name a head before its promises.
+    """
+    (first,) = db.execute("SELECT min(sequence) FROM forked WHERE agent = ?", (agent,)).fetchone()
+    if first is None:
+        return []
+    later = [place for _, _, place in minted if place >= first]
+    named = {each for (each,) in db.execute(_BRANCH, (heir, agent, min(later)))} if later else set[int]()
+    return [id_ for id_, block, place in minted if place < first or block in named]
 
 
 def _claim(db: sqlite3.Connection, claim: BlockHash, old: PublicKey, new: PublicKey, commons_id: bytes | None) -> Claim:

@@ -100,18 +100,16 @@ def weigh(db: sqlite3.Connection, leg: Place) -> None:
     own = _words(db, leg[0], issuer, parts, agreed if issuer == counterparty else None)
     others = [words_of(db, leg[0], other, mask) for other, mask in others_of(db, leg)] if has_others else []
     place, word = own.said[0][0] if own.first else None, _verdict(own, others)
-    rivals = rivals_of(db, leg)
-    if (place, word) != (was_own, was_word):
-        _change(db, leg, "own = ?, word = ?", (place, word), redeems)
-    if _stands(place, word) or _stands(was_own, was_word):
-        stage = 3 if _stands(place, word) else 2
-        db.execute("UPDATE voucher_input SET stage = ? WHERE proposal = ? AND position = ?", (stage, *leg))
-        for rival in rivals:
-            _compare(db, rival)
-    if ACCEPTED in (word, was_word):
-        _refresh_inputs(db, leg, word, rivals)
-    if rivals:
-        _compare(db, leg)
+    if (place, word) == (was_own, was_word):
+        _compare(db, _ALONE, leg)  # it may just have been made
+        return
+    stands, stood = _stands(place, word), _stands(was_own, was_word)
+    _change(db, leg, "own = ?, word = ?", (place, word), redeems)
+    query = "UPDATE voucher_input SET stage = ?, rank = ? WHERE proposal = ? AND position = ?"
+    db.execute(query, (3 if stands else 2, _rank(db, leg, place), *leg))
+    if word != was_word and ACCEPTED in (word, was_word):
+        _refresh_inputs(db, leg, word)
+    _compare(db, _WITH_RIVALS if stands or stood else _ALONE, leg)
 
 
 def _change(db: sqlite3.Connection, leg: Place, columns: str, values: tuple[int | None, ...], redeems: bool) -> None:
@@ -143,11 +141,11 @@ def _verdict(own: Words, others: list[Words]) -> int:
     return ACCEPTED if own.first and all_accepted else NO_WORD
 
 
-def _refresh_inputs(db: sqlite3.Connection, leg: Place, word: int, rivals: list[Place]) -> None:
+def _refresh_inputs(db: sqlite3.Connection, leg: Place, word: int) -> None:
     """A holding lives until a leg that consumes it has been accepted by all."""
     inputs = db.execute("SELECT source, idx FROM voucher_input WHERE proposal = ? AND position = ?", leg).fetchall()
     for source, index in inputs:
-        spent = word == ACCEPTED or (bool(rivals) and _is_spent(db, source, index))
+        spent = word == ACCEPTED or _is_spent(db, source, index)
         db.execute("UPDATE voucher_holding SET live = ? WHERE source = ? AND idx = ?", (not spent, source, index))
 
 
@@ -170,24 +168,36 @@ def rivals_of(db: sqlite3.Connection, leg: Place, *, least: int = 2) -> list[Pla
     ).fetchall()
 
 
-def _compare(db: sqlite3.Connection, leg: Place) -> None:
-    """Whether a rival that stands was accepted before this leg."""
-    own, was_beaten, redeems = db.execute(
-        "SELECT own, beaten, receiver = (SELECT agent FROM voucher_mint WHERE block = voucher) FROM voucher_leg"
-        " WHERE proposal = ? AND position = ?",
-        leg,
-    ).fetchone()
-    beaten = False
-    for rival in rivals_of(db, leg, least=3):
-        query = "SELECT own FROM voucher_leg WHERE proposal = ? AND position = ?"
-        (other,) = db.execute(query, rival).fetchone()
-        beaten = beaten or own is None or _is_before(db, (other, *rival), (own, *leg))
-    if beaten != bool(was_beaten):
-        _change(db, leg, "beaten = ?", (beaten,), redeems)
+# Of some made legs those whose `beaten` is to change: a rival that stands was accepted before, which the first of those
+# that stand shows for each input. What has no place of its own is beaten by whatever stands.
+_CHANGED = (
+    "SELECT l.proposal, l.position, NOT l.beaten, l.receiver = m.agent FROM ({legs}) rival"
+    " CROSS JOIN voucher_leg l USING (proposal, position) JOIN voucher_mint m ON m.block = l.voucher"
+    " WHERE l.beaten <> EXISTS (SELECT 1 FROM voucher_input mine CROSS JOIN voucher_input first"
+    " ON first.source = mine.source AND first.idx = mine.idx AND first.stage = 3"
+    " AND first.rank < ifnull(mine.rank, x'ff') WHERE mine.proposal = l.proposal AND mine.position = l.position)"
+)
+_ALONE = _CHANGED.format(legs="SELECT ?1 AS proposal, ?2 AS position")
+# Behind the first of the others that stand nothing changes, whatever becomes of this leg; and where there is one, those
+# that have no place are beaten already.
+_WITH_RIVALS = _CHANGED.format(
+    legs="WITH spent AS (SELECT i.source, i.idx, (SELECT f.rank FROM voucher_input f WHERE f.source = i.source"
+    " AND f.idx = i.idx AND f.stage = 3 AND f.rank IS NOT NULL AND (f.proposal <> ?1 OR f.position <> ?2)"
+    " ORDER BY f.rank LIMIT 1) AS first FROM voucher_input i WHERE i.proposal = ?1 AND i.position = ?2)"
+    " SELECT ?1 AS proposal, ?2 AS position"
+    " UNION SELECT o.proposal, o.position FROM spent CROSS JOIN voucher_input o ON o.source = spent.source"
+    " AND o.idx = spent.idx AND o.rank IS NOT NULL AND o.rank <= ifnull(spent.first, x'ff')"
+    " UNION SELECT o.proposal, o.position FROM spent CROSS JOIN voucher_input o ON spent.first IS NULL"
+    " AND o.source = spent.source AND o.idx = spent.idx AND o.stage = 2 AND o.rank IS NULL"
+)
 
 
-def _is_before(db: sqlite3.Connection, one: tuple[int, int, int], other: tuple[int, int, int]) -> bool:
-    """Legs as (place of the word, proposal, position); where an issuer's fork makes places equal, hashes decide."""
-    if one[0] != other[0]:
-        return one[0] < other[0]
-    return (blocks.hash_of(db, one[1]), one[2]) < (blocks.hash_of(db, other[1]), other[2])
+def _compare(db: sqlite3.Connection, which: str, leg: Place) -> None:
+    """Whether a rival that stands was accepted before this leg, and the same of its rivals where it is asked."""
+    for proposal, position, beaten, redeems in db.execute(which, leg).fetchall():
+        _change(db, (proposal, position), "beaten = ?", (beaten,), redeems)
+
+
+def _rank(db: sqlite3.Connection, leg: Place, place: int | None) -> bytes | None:
+    """Orders legs by the place of the word; where an issuer's fork makes places equal, hash and position decide."""
+    return None if place is None else place.to_bytes(8) + blocks.hash_of(db, leg[0]) + leg[1].to_bytes()

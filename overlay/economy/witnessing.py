@@ -66,10 +66,11 @@ def _line(tx: Transaction, *, is_counterparty: bool) -> set[PublicKey]:
 
 
 def _is_ours(tx: Transaction, line: set[PublicKey], leg: Leg) -> bool:
-    """Whether we judge a leg; of vouchers of a key before ours only what it promised before it signed twice."""
+    """Whether we judge a leg; of vouchers of a key before ours only what we owe."""
     if leg.issuer not in line:
         return False
-    return leg.issuer == tx.identity.public_key or succession.was_promised_before_the_fork(tx.db, leg.voucher)
+    me = tx.identity.public_key
+    return leg.issuer == me or succession.may_judge(tx.db, me, leg.issuer, leg.voucher)
 
 
 def _verdict(tx: Transaction, agreed: _Agreed, legs: list[Leg], parts: int) -> bool | None:

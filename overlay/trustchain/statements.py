@@ -77,10 +77,12 @@ class SucceedKey(Statement, frozen=True, tag="succeed"):
     """The signer, a new key, takes the place of an old one that is proven to have signed two histories.
 
     In force only as the first statement of its chain, and with the consent of the old key: its Ed25519 signature over
-    CONSENT and the new key, so that nobody can claim another's key. The old chain is not gone on with.
+    CONSENT and the new key, so that nobody can claim another's key. The old chain is not gone on with. What it promised
+    up to `head`, the hash of one of its blocks (GENESIS_HASH: none), the new key stands by, whatever comes to light.
     """
 
     old: Key
+    head: Hash
     consent: Annotated[bytes, Meta(min_length=64, max_length=64)]
 
 

@@ -79,7 +79,9 @@ class Rogue:
         statement, body = self.draw(inspect.type_info(self.chance.choice(get_args(Anything)))), None
         if self.chance.random() < 0.1:  # claims to each other's keys, in circles too
             old = self.chance.choice(ROGUES)
-            statement = SucceedKey(old.public_key, old.sign(CONSENT + rogue.public_key))
+            statement = SucceedKey(
+                old.public_key, self.chance.choice(self.hashes), old.sign(CONSENT + rogue.public_key)
+            )
         if hasattr(statement, "body") and self.chance.random() < 0.9:
             body = Body([self.part() for _ in range(self.chance.choice([1, 2, 32]))], self.random)
             statement = msgspec.structs.replace(statement, body=body.root)

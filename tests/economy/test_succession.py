@@ -13,10 +13,11 @@ from overlay.economy.faults import faults
 from overlay.economy.holdings import agreement_of
 from overlay.economy.members import member_keys
 from overlay.economy.standing import Standing, standing
-from overlay.economy.succession import claims_on, owed_by, predecessor_of, successor_of
+from overlay.economy.succession import claims_on, owed_by, owes, predecessor_of, successor_of
 from overlay.keys import Identity
 from overlay.trustchain import blocks, outbox
-from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.block import GENESIS_HASH, BlockHash, HalfBlock
+from overlay.trustchain.ledger import meaning
 from overlay.trustchain.statements import (
     CONSENT,
     AdmitMember,
@@ -31,6 +32,14 @@ from overlay.trustchain.statements import (
 from tests.economy.forging import leg, propose
 from tests.economy.observing import History, judgements, observer, show, tables
 from tests.town import Town, Townsperson
+
+
+def before_the_fork(person: Townsperson) -> BlockHash:
+    """The last block that both histories of a key have in common; of a key that has not forked, its newest."""
+    mine = [block for block in blocks.everything(person.ledger.db) if block.public_key == person.key]
+    places = [block.sequence_number for block in mine]
+    first = min((place for place in places if places.count(place) > 1), default=max(places) + 1)
+    return next(block.hash for block in mine if block.sequence_number == first - 1)
 
 
 class Street:
@@ -74,7 +83,7 @@ class Street:
     async def renew(self, role: str = "baker anew") -> tuple[Townsperson, HalfBlock]:
         """A new key with the old one's ledger, as in one data folder."""
         anew = self.town.person(role)
-        claim = make_claim(self.baker.identity, anew.identity, self.town.clock.now())
+        claim = make_claim(self.baker.identity, anew.identity, before_the_fork(self.baker), self.town.clock.now())
         history = History.of([self.baker.ledger])
         assert await anew.ledger.ingest([claim, *history.blocks], history.parts) == []
         return anew, claim
@@ -105,6 +114,36 @@ async def test_a_new_key_that_a_member_vouches_for_belongs_and_owes_what_was_pro
         assert owed_by(db, anew.key) == [street.bread]  # not the cake, which came after the fork
         assert blocks.has_forked(db, street.baker.key)
         assert not blocks.has_forked(db, anew.key)
+
+
+async def test_a_second_block_at_an_earlier_place_erases_no_debt(street: Street) -> None:
+    """Whoever has the old secret can make one at any time."""
+    anew = await street.vouched()
+    (first,) = blocks.at(street.baker.ledger.db, street.baker.key, 1)
+    twice = replace(first, timestamp=first.timestamp + 1).signed_by(street.baker.identity)
+    for person in (street.farmer, street.mechanic, anew):
+        await person.ledger.ingest([twice])
+        assert owed_by(person.ledger.db, anew.key) == [street.bread]
+        assert owes(person.ledger.db, street.bread) == anew.key
+        assert owes(person.ledger.db, street.later) == street.baker.key
+
+    brought = await street.farmer.give(anew, street.bread, 20)
+    await street.town.carry()
+    await anew.agree(brought)
+    await street.town.carry()
+    assert street.farmer.standing(brought) is anew.standing(brought) is Standing.FINAL
+
+
+async def test_a_head_on_another_branch_or_of_another_chain_adds_nothing(street: Street) -> None:
+    await street.fork()
+    chain = blocks.chain(street.baker.ledger.db, street.baker.key, 1, 99, 99)
+    twice = next(block for block in chain if meaning(block) == Profile("baker", "from the backup"))
+    for role, head in (("thief", twice.hash), ("stranger", street.commons), ("liar", BlockHash(b"?" * 32))):
+        thief = street.town.person(role)
+        claim = make_claim(street.baker.identity, thief.identity, head, 0)
+        await street.mechanic.do(lambda tx, claim=claim: succession.vouch(tx, claim))  # type: ignore[misc]
+        assert owed_by(street.mechanic.ledger.db, thief.key) == [street.bread]
+        await street.mechanic.do(lambda tx, claim=claim: succession.vouch(tx, claim, stands=False))  # type: ignore[misc]
 
 
 async def test_bread_of_the_old_key_is_brought_to_the_new_one(street: Street) -> None:
@@ -205,7 +244,7 @@ async def test_a_stranger_cannot_claim_anothers_key(street: Street) -> None:
     await street.fork()
     thief = street.town.person("thief")
     for consent in (bytes(64), thief.identity.sign(CONSENT + thief.key), street.baker.identity.sign(CONSENT)):
-        block = await thief.forge(SucceedKey(street.baker.key, consent))
+        block = await thief.forge(SucceedKey(street.baker.key, GENESIS_HASH, consent))
         with pytest.raises(BadClaim, match="no claim"):
             from_text(to_text(block))
         await street.mechanic.do(lambda tx, block=block: succession.vouch(tx, block))  # type: ignore[misc]
@@ -228,7 +267,7 @@ async def test_a_consent_to_one_key_is_none_to_another_and_a_claim_begins_its_ch
     anew, claim = await street.renew()
     thief = street.town.person("thief")
     stolen = await thief.forge(claim.said[0] if claim.said else from_text(to_text(claim))[0].said[0])  # type: ignore[arg-type]
-    late = make_claim(street.baker.identity, thief.identity, 0)
+    late = make_claim(street.baker.identity, thief.identity, GENESIS_HASH, 0)
     later = replace(late, sequence_number=2, previous_hash=stolen.hash).signed_by(thief.identity)
     for block in (stolen, later):
         await street.mechanic.do(lambda tx, block=block: succession.vouch(tx, block))  # type: ignore[misc]
@@ -311,7 +350,7 @@ async def test_a_new_key_is_worn_out_too_and_its_successor_owes_it_all(street: S
     copy.ledger.close()
     await anew.ledger.ingest(twice)
     third = street.town.person("baker again")
-    claim = make_claim(anew.identity, third.identity, 0)
+    claim = make_claim(anew.identity, third.identity, GENESIS_HASH, 0)
     history = History.of([anew.ledger])
     await third.ledger.ingest([claim, *history.blocks], history.parts)
     await street.farmer.do(lambda tx: succession.vouch(tx, claim))
@@ -381,7 +420,7 @@ async def test_the_order_in_which_it_is_heard_of_changes_nothing(street: Street,
 
 def test_a_claim_is_handed_on_as_one_line() -> None:
     old, new = Identity.from_seed(b"1" * 64), Identity.from_seed(b"2" * 64)
-    claim = make_claim(old, new, 7)
+    claim = make_claim(old, new, GENESIS_HASH, 7)
     text = to_text(claim)
     assert text.startswith(PREFIX)
     assert from_text(f" {text}\n") == (claim, old.public_key)
@@ -389,18 +428,18 @@ def test_a_claim_is_handed_on_as_one_line() -> None:
 
 def test_a_text_that_is_no_claim_is_refused_with_a_sentence() -> None:
     old, new = Identity.from_seed(b"1" * 64), Identity.from_seed(b"2" * 64)
-    text = to_text(make_claim(old, new, 7))
+    text = to_text(make_claim(old, new, GENESIS_HASH, 7))
     mint = encode_mint(new)
     altered = text[:40] + ("A" if text[40] != "A" else "B") + text[41:]
     for bad in ("", PREFIX, text[:-1], altered, text + "A", PREFIX + "*", "x" * 3_000, to_text(mint)):
         with pytest.raises(BadClaim):
             from_text(bad)
-    forged = replace(make_claim(old, new, 7), timestamp=8, signature=bytes(64))
+    forged = replace(make_claim(old, new, GENESIS_HASH, 7), timestamp=8, signature=bytes(64))
     with pytest.raises(BadClaim):
         from_text(to_text(forged))
 
 
 def encode_mint(identity: Identity) -> HalfBlock:
     kind, transaction = encode(Mint("bread", "loaf", 1, "", 0, None))
-    blank = make_claim(identity, Identity.from_seed(b"3" * 64), 0)
+    blank = make_claim(identity, Identity.from_seed(b"3" * 64), GENESIS_HASH, 0)
     return replace(blank, public_key=identity.public_key, type=kind, transaction=transaction).signed_by(identity)
