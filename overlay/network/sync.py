@@ -14,6 +14,7 @@ from overlay.network.heads import DECLARE, KnownHeads, place, raw_chain, raw_dec
 from overlay.network.intake import Conveyor, Intake
 from overlay.network.messages import AskHeads, AskRange, BadMessage, Head, Heads, decode, encode, frames, unpack_all
 from overlay.network.network import CallFailed, Network, Refusal
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Ledger
@@ -132,9 +133,21 @@ class Sync:
             self._strikes.pop(peer, None)
 
     async def holds_own(self, peer: PublicKey, known: int) -> list[HalfBlock]:
-        """Blocks of our own key that `peer` has at `known` and behind: at most one batch. Raises CallFailed,
+        """Blocks of our own key that `peer` has at `known` and behind: at most one batch. Who gives no word about our
+        end is asked for what it has at `known`, which counts where it is another block than ours. Raises CallFailed,
         BadMessage."""
-        ask = AskRange(self._ledger.identity.public_key, known, LAST_SEQUENCE)
+        try:
+            return await self._own(peer, known, LAST_SEQUENCE)
+        except CallFailed as error:
+            if not error.refused:
+                raise
+            shown = await self._own(peer, known, known)
+            if all(blocks.contains(self._ledger.db, block.hash) for block in shown):
+                raise
+            return shown
+
+    async def _own(self, peer: PublicKey, first: int, last: int) -> list[HalfBlock]:
+        ask = AskRange(self._ledger.identity.public_key, first, last)
         async with self._network.open(peer, RANGE, encode(ask), PATIENCE_SECONDS) as batches:
             async for batch in batches:
                 return [block for block in unpack_all(batch) if block.public_key == ask.key]
@@ -175,19 +188,30 @@ class Sync:
     async def _compare(self, peer: PublicKey) -> bool:
         """One comparison; True when it brought something, so that another may bring more."""
         asked: dict[PublicKey, Head] = {}  # the chains that were asked for, as far as they were known before
+        skimmed: dict[PublicKey, int] = {}  # those of which was asked only what they declare, and how far
         try:
             async with Conveyor(self._intake) as conveyor:
-                await self._ask_for_missing(peer, asked, conveyor)
+                await self._ask_for_missing(peer, asked, skimmed, conveyor)
         finally:
             self._fetching -= asked.keys()
         if conveyor.refused:
             raise Misled(str(next(iter(conveyor.refused.values()))))
+        self._remember_skimmed(peer, skimmed)
         gains = [_gain(before, self._heads.of(key)) for key, before in asked.items()]
         if gains.count(0) > MAX_EMPTY:
             raise Misled("it shows blocks that do not bear out what it claims")
         return sum(gains) > 0
 
-    async def _ask_for_missing(self, peer: PublicKey, asked: dict[PublicKey, Head], conveyor: Conveyor) -> None:
+    def _remember_skimmed(self, peer: PublicKey, skimmed: dict[PublicKey, int]) -> None:
+        """Only now that what came is stored: what a broken line kept back must be asked for again."""
+        for key, last in skimmed.items():
+            if len(self._skimmed) >= MAX_SKIMMED:
+                self._skimmed.clear()
+            self._skimmed[peer, key] = last
+
+    async def _ask_for_missing(
+        self, peer: PublicKey, asked: dict[PublicKey, Head], skimmed: dict[PublicKey, int], conveyor: Conveyor
+    ) -> None:
         """Go through the peer's heads, page by page, and put on the conveyor what they promise."""
         empty, after = 0, b""
         for _ in range(MAX_PAGES):
@@ -196,7 +220,7 @@ class Sync:
                 if place(head.key) <= place(after):
                     raise Misled("its heads are not in order")
                 after = head.key
-                empty += await self._follow(peer, head, asked, conveyor) == 0
+                empty += await self._follow(peer, head, asked, skimmed, conveyor) == 0
                 if empty > MAX_EMPTY:
                     raise Misled("it claims blocks that it does not show")
             if not theirs.more or not theirs.heads or conveyor.refused:
@@ -207,7 +231,12 @@ class Sync:
         return decode(await self._network.call(peer, HEADS, encode(ask), PATIENCE_SECONDS), Heads)
 
     async def _follow(
-        self, peer: PublicKey, head: Head, asked: dict[PublicKey, Head], conveyor: Conveyor
+        self,
+        peer: PublicKey,
+        head: Head,
+        asked: dict[PublicKey, Head],
+        skimmed: dict[PublicKey, int],
+        conveyor: Conveyor,
     ) -> int | None:
         """Fetch what one head promises; how many blocks came, None when there was nothing to ask for."""
         key = PublicKey(head.key)
@@ -225,6 +254,7 @@ class Sync:
         finally:
             if key not in asked:
                 self._fetching.discard(key)
+        skimmed |= dict.fromkeys([key for ask in asks if ask.declares], head.contiguous)
         return came if key in asked else None
 
     def _wants_little(self, peer: PublicKey, ours: Head, head: Head) -> Iterator[AskRange]:
@@ -233,9 +263,6 @@ class Sync:
             yield AskRange(ours.key, 0, 0, forks=True)
         skimmed = max(ours.contiguous, self._skimmed.get((peer, PublicKey(ours.key)), 0))
         if head.contiguous > skimmed:
-            if len(self._skimmed) >= MAX_SKIMMED:
-                self._skimmed.clear()
-            self._skimmed[peer, PublicKey(ours.key)] = head.contiguous
             yield AskRange(ours.key, skimmed + 1, head.contiguous, declares=True)
 
     async def _fetch(self, peer: PublicKey, ask: AskRange, conveyor: Conveyor) -> int:
@@ -263,8 +290,10 @@ class Sync:
             yield frames(raw_forks(db, key))
             return
         told = raw_declares if ask.declares else raw_chain
-        if not told(db, key, first, ask.last, 1) and not self.keeps(key):
-            # Whoever asks for its own newest block must not take our silence for a word that there is none.
+        # Whoever asks for the end of its own chain names the last block that it knows. Of a chain that is not kept we
+        # may have that very block and none behind it, and our silence must not be taken for a word that there is none.
+        asks_for_end = ask.last == LAST_SEQUENCE and not ask.declares
+        if not self.keeps(key) and not told(db, key, first + asks_for_end, ask.last, 1):
             raise Refusal("this node does not keep that chain, and knows nothing of its end")
         while found := told(db, key, first, ask.last, BLOCKS_PER_PIECE):
             yield frames(raw for _, raw in found)

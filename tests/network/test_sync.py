@@ -9,7 +9,7 @@ import pytest
 from overlay.keys import Identity, PublicKey
 from overlay.network import network as network_module
 from overlay.network import sync as sync_module
-from overlay.network.intake import MANY
+from overlay.network.intake import MANY, Conveyor
 from overlay.network.messages import (
     AskHeads,
     AskRange,
@@ -208,12 +208,76 @@ async def test_who_does_not_keep_a_chain_gives_no_word_about_its_end(hosts: list
     farmer.sync.keeps = lambda key: False
     mechanic.meet(farmer)
     assert await mechanic.sync.holds_own(farmer.key, 2) == chain[1:]
-    with pytest.raises(CallFailed, match="does not keep that chain"):
-        await mechanic.sync.holds_own(farmer.key, 4)
+    await mechanic.ledger.ingest(chain)
+    for end in (3, 4):  # it may have come to know the block at the end by itself, with nothing behind it
+        with pytest.raises(CallFailed, match="does not keep that chain"):
+            await mechanic.sync.holds_own(farmer.key, end)
     mechanic.meet(baker)
     baker.meet(farmer)
     await baker.sync.with_peer(farmer.key)
     assert await mechanic.sync.holds_own(baker.key, 4) == []  # who keeps it may say so
+
+
+async def test_who_does_not_keep_a_chain_still_shows_another_block_at_its_end(hosts: list[Host]) -> None:
+    farmer, _, mechanic = hosts
+    chain = chain_of(mechanic.identity, 3)
+    await farmer.ledger.ingest(chain[2:])
+    farmer.sync.keeps = lambda key: False
+    mechanic.meet(farmer)
+    await mechanic.ledger.ingest(chain[:2])
+    await mechanic.ledger.append(Profile("another history", ""))
+    assert await mechanic.sync.holds_own(farmer.key, 3) == chain[2:]
+
+
+async def test_what_a_broken_line_kept_back_of_what_was_declared_is_asked_for_again(hosts: list[Host]) -> None:
+    farmer, baker, mechanic = hosts
+    await baker.ledger.ingest(mixed_chain(mechanic.identity, 12))
+    farmer.meet(baker)
+    farmer.sync.keeps = lambda key: key != mechanic.key
+    fetch, failures = farmer.sync._fetch, [CallFailed(baker.key, "the line broke")]
+
+    async def over_a_bad_line(peer: PublicKey, ask: AskRange, conveyor: Conveyor) -> int:
+        if failures:
+            raise failures.pop()
+        return await fetch(peer, ask, conveyor)
+
+    farmer.sync._fetch = over_a_bad_line  # type: ignore[method-assign]
+    await farmer.sync.with_peer(baker.key)
+    assert blocks.chain(farmer.ledger.db, mechanic.key, 1, 99, 99) == []
+    await farmer.sync.with_peer(baker.key)
+    assert len(blocks.chain(farmer.ledger.db, mechanic.key, 1, 99, 99)) == 4
+
+
+async def test_what_was_declared_and_could_not_be_stored_is_asked_for_again(
+    hosts: list[Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farmer, baker, mechanic = hosts
+    await baker.ledger.ingest(mixed_chain(mechanic.identity, 12))
+    farmer.meet(baker)
+    farmer.sync.keeps = lambda key: key != mechanic.key
+
+    async def full(_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(farmer.ledger, "transact", full)
+        await farmer.sync.with_peer(baker.key)
+    await farmer.sync.with_peer(baker.key)
+    assert len(blocks.chain(farmer.ledger.db, mechanic.key, 1, 99, 99)) == 4
+
+
+async def test_how_far_peers_were_asked_is_remembered_of_so_many_only(
+    hosts: list[Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farmer, baker, mechanic = hosts
+    monkeypatch.setattr(sync_module, "MAX_SKIMMED", 1)
+    farmer.meet(baker)
+    farmer.sync.keeps = lambda key: False
+    chain = mixed_chain(mechanic.identity, 6)
+    for known in (chain[:3], chain[3:]):
+        await baker.ledger.ingest([*known, *chain_of(baker.identity, 2)])
+        await farmer.sync.with_peer(baker.key)
+        assert len(farmer.sync._skimmed) <= 1
 
 
 async def test_proofs_against_whom_is_not_kept_are_fetched_all_the_same(hosts: list[Host]) -> None:

@@ -335,7 +335,7 @@ async def test_three_witnesses_are_enough_at_once(lone: tuple[SigningGuard, Ledg
 async def test_two_of_many_are_waited_for_until_it_is_late(lone: tuple[SigningGuard, Ledger, HandClock]) -> None:
     guard_, ledger, clock = lone
     ring = Ring(clock, 8)
-    ring.holds = {key: [] for key in ring.others[:2]} | dict.fromkeys(ring.others[2:], None)
+    ring.holds = dict.fromkeys(ring.others[:2], await own(ledger)) | dict.fromkeys(ring.others[2:], None)
     started = clock.time
     await watch(guard_, ring)
     assert ledger.signing_refusal is None
@@ -350,6 +350,39 @@ async def test_a_commons_of_two_needs_the_one_other(lone: tuple[SigningGuard, Le
     started = clock.time
     await watch(guard_, ring)
     assert (ledger.signing_refusal, clock.time) == (None, started)
+
+
+async def stays_closed(guard_: SigningGuard, ring: Ring) -> None:
+    """Until somebody stops to wait: nobody's answer opens the pen."""
+    watching, refused = asyncio.ensure_future(watch(guard_, ring)), asyncio.Event()
+    guard_.on_verdict = lambda _: refused.set()
+    await asyncio.wait_for(refused.wait(), 20)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_who_knows_nothing_of_us_opens_no_copy(lone: tuple[SigningGuard, Ledger, HandClock]) -> None:
+    """A member who has just come cannot tell what the original signed."""
+    guard_, ledger, clock = lone
+    ring = Ring(clock, 8)
+    ring.holds = {key: [] for key in ring.others}
+    await stays_closed(guard_, ring)
+    assert ledger.signing_refusal == STRANGE_PLACE
+
+
+async def test_who_knows_nothing_of_us_is_an_answer_where_the_folder_has_always_run(tmp_path: Path) -> None:
+    clock, random = HandClock(), SeededRandomness("baker")
+    folder = DataFolder(tmp_path / "folder", random)
+    folder.mark_place()
+    ledger = Ledger(tmp_path / "ledger.db", person("baker"), [], clock, random, "NORMAL")
+    await ledger.append(Profile("baker", ""))
+    ring = Ring(clock, 8)
+    ring.holds = {key: [] for key in ring.others}
+    started = clock.time
+    await watch(SigningGuard(ledger, folder, insist=False), ring)
+    assert (ledger.signing_refusal, clock.time) == (None, started)
+    ledger.close()
+    folder.close()
 
 
 async def test_one_witness_against_many_is_enough_to_stop(lone: tuple[SigningGuard, Ledger, HandClock]) -> None:
@@ -376,7 +409,8 @@ async def test_a_forged_block_stops_nobody(lone: tuple[SigningGuard, Ledger, Han
     guard_, ledger, clock = lone
     ring = Ring(clock, 8)
     forged = HalfBlock(ledger.identity.public_key, 9, ANYONE, 0, GENESIS_HASH, b"note", b"", 0, b"s" * 64)
-    ring.holds = {key: [forged] for key in ring.others}
+    shown = [*await own(ledger), forged]
+    ring.holds = dict.fromkeys(ring.others, shown)
     await watch(guard_, ring)
     assert ledger.signing_refusal is None
 
@@ -388,7 +422,7 @@ async def test_a_wall_clock_that_jumps_neither_opens_nor_delays(
     ring = Ring(clock, 8)
     jumps = iter([10**15, -(10**12)] * 1_000)
     monkeypatch.setattr(clock, "now", lambda: clock.time + next(jumps))
-    ring.holds[ring.others[0]] = []
+    ring.holds[ring.others[0]] = await own(ledger)
     started = clock.time
     await watch(guard_, ring)
     assert clock.time - started == PATIENCE_SECONDS * 1000
@@ -400,7 +434,7 @@ async def test_a_foreign_block_that_comes_later_closes_the_pen_for_good(
 ) -> None:
     guard_, ledger, clock = lone
     ring = Ring(clock, 3)
-    ring.holds = {key: [] for key in ring.others}
+    ring.holds = dict.fromkeys(ring.others, await own(ledger))
     await watch(guard_, ring)
     assert ledger.signing_refusal is None
     ring.on_foreign((await own(ledger))[0])
