@@ -8,6 +8,7 @@ from pathlib import Path
 
 from overlay.content.errors import FolderError
 from overlay.content.torrent import CONTENT_LIMIT
+from overlay.files import sync_folder
 
 READ_BYTES = 1024**2
 
@@ -64,12 +65,3 @@ def write_synced(path: Path, chunks: Iterable[bytes]) -> tuple[str, int]:
     if not 0 < size <= CONTENT_LIMIT:
         raise ValueError(f"a content has 1 to {CONTENT_LIMIT} bytes; this one has {'more' if size else 'none'}")
     return digest.hexdigest(), size
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,9 +18,10 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from overlay.content.disk import drop, folder_errors, replace, sync_folder, write_synced
+from overlay.content.disk import drop, folder_errors, replace, write_synced
 from overlay.content.errors import WrongContent
 from overlay.content.torrent import CONTENT_LIMIT, METADATA_LIMIT, PIECES_LIMIT, Torrent, file_name
+from overlay.files import sync_folder
 
 # A record holds the metadata twice, 32 bytes of hash for each piece, and about 60 bytes for each remote.
 REMOTES_LIMIT = 4096

@@ -26,11 +26,12 @@ from typing import IO
 import nacl.bindings as sodium
 import nacl.exceptions
 
+from overlay.files import replacing, sync_folder, write_file
 from overlay.keys import InvalidKey, short
 from overlay.node import vault
 from overlay.node.books import reading
 from overlay.node.config import CONFIG_FILE, MAX_CONFIG_BYTES
-from overlay.node.folder import KEY_FILE, LEDGER_FILE, PLACE_FILE, RESTORED, sync_folder, write_file
+from overlay.node.folder import KEY_FILE, LEDGER_FILE, PLACE_FILE, RESTORED, is_inside
 from overlay.node.vault import Passphrase, Work
 from overlay.trustchain import blocks
 
@@ -58,6 +59,8 @@ def write(folder: Path, to: Path, passphrase: Passphrase, work: Work) -> int:
     InvalidKey, StorageError."""
     if not (folder / KEY_FILE).exists():
         raise BadBackup(f"{folder}: no node has ever run on this folder")
+    if is_inside(folder, to):
+        raise BadBackup(f"{to}: this is inside the data folder; keep a backup where the folder's loss does not take it")
     key = work.key(passphrase())
     try:
         with tempfile.TemporaryDirectory(prefix="backup", dir=folder) as place:
@@ -76,19 +79,9 @@ def _copy_ledger(source: Path, target: Path) -> Path:
 
 
 def _write_sealed(to: Path, files: list[Path], key: bytes, work: Work) -> int:
-    fresh = to.with_name(to.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _seal(file, _content(files), key, work)
-            size = file.tell()
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(to)
-    finally:
-        fresh.unlink(missing_ok=True)
-    sync_folder(to.parent)
-    return size
+    with replacing(to) as file:
+        _seal(file, _content(files), key, work)
+        return file.tell()
 
 
 def _seal(file: IO[bytes], content: Iterator[bytes], key: bytes, work: Work) -> None:

@@ -8,7 +8,6 @@ column means stands in docs/using.md; columns are only ever added, at the end.
 import contextlib
 import csv
 import itertools
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ import msgspec
 from overlay.economy.facts import legs_of
 from overlay.economy.members import COMMONS_ID_BYTES, member, member_keys
 from overlay.economy.standing import current_holdings, leg_standing, standing, supply
+from overlay.files import replacing
 from overlay.keys import PublicKey, did_key
 from overlay.node.books import reading
-from overlay.node.folder import DataFolder, sync_folder
+from overlay.node.folder import DataFolder, is_inside
 from overlay.node.wire import Exported, ExportLedger
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
@@ -63,6 +63,8 @@ def export(folder: DataFolder, ask: ExportLedger, now: int) -> Exported:
     to, write = Path(ask.to), _csv if ask.format == "csv" else _parquet()
     if not to.is_absolute():
         raise ExportFailed("name the folder to write to from the machine's root: the node may run anywhere")
+    if is_inside(folder.path, to):
+        raise ExportFailed(f"{to}: this is inside the data folder, where only the node writes")
     asked, files = _Asked(folder.public_key, now, ask.with_private), dict[str, int]()
     try:
         to.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -70,7 +72,6 @@ def export(folder: DataFolder, ask: ExportLedger, now: int) -> Exported:
             for name, table in TABLES.items():
                 target = to / f"{name}.{ask.format}"
                 files[target.name] = _write(target, table, table.rows(db, asked), write)
-        sync_folder(to)
     except OSError as error:
         raise ExportFailed(f"{to}: the tables cannot be written: {error.strerror}") from error
     return Exported(f"Wrote {len(files)} tables to {to}.", files)
@@ -80,17 +81,8 @@ Writer = Callable[[IO[bytes], Mapping[str, type], Iterator[list[Row]]], int]
 
 
 def _write(target: Path, table: _Table, rows: Iterator[Row], write: Writer) -> int:
-    fresh = target.with_name(target.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            written = write(file, table.columns, _batches(rows))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return written
+    with replacing(target) as file:
+        return write(file, table.columns, _batches(rows))
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from overlay import keys
 from overlay.clock import Randomness
+from overlay.files import write_file
 from overlay.keys import Identity, InvalidKey, PublicKey
 from overlay.node import vault
-from overlay.node.vault import NoPassphrase, Passphrase
+from overlay.node.vault import NoPassphrase, Passphrase, Work
 
 KEY_FILE, LOCK_FILE, PLACE_FILE, LEDGER_FILE = "identity.key", "lock", "place", "ledger.db"
 TOKEN_FILE, REST_FILE = "rest.token", "rest.json"
@@ -39,8 +40,8 @@ class DataFolder:
     """One node's folder, locked while the object lives. Raises FolderInUse, UnusableFolder, InvalidKey."""
 
     def __init__(self, path: Path, random: Randomness, passphrase: Passphrase = nobody_to_ask) -> None:
-        """Make the folder and its key where there is none; `passphrase` is called when the identity is asked for."""
-        self.path, self._passphrase = path, passphrase
+        """Make the folder and its key where there is none; `passphrase` is called once, when it is first needed."""
+        self.path, self.passphrase = path, functools.cache(passphrase)
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
@@ -66,7 +67,7 @@ class DataFolder:
     def identity(self) -> Identity:
         """The member; asks for the passphrase when the key is protected. Raises InvalidKey."""
         with self._named():
-            return vault.open_identity(keys.read(self.key_file), self._passphrase)
+            return vault.open_identity(keys.read(self.key_file), self.passphrase)
 
     @property
     def public_key(self) -> PublicKey:
@@ -77,6 +78,10 @@ class DataFolder:
     @property
     def is_protected(self) -> bool:
         return vault.is_protected(keys.read(self.key_file))
+
+    def protected_alike(self, identity: Identity, random: Randomness, work: Work) -> bytes:
+        """The content of another folder's key file, behind the passphrase of this one where it has any."""
+        return vault.protect(identity, self.passphrase(), work, random) if self.is_protected else identity.secret
 
     def rewrite_key(self, content: bytes) -> None:
         """Replace the content of the key file, protected or plain, at once; a place that fitted still fits."""
@@ -145,22 +150,6 @@ def running_node(path: Path) -> tuple[str, str] | None:
     return (rest.read_text(), token.read_text()) if rest.exists() and token.exists() else None
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replace a small file, readable by its owner only, at once or not at all; it is on disk when this returns."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Bring the names in a folder to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def is_inside(folder: Path, target: Path) -> bool:
+    """Whether what is to be written lies in a data folder, where only the node writes."""
+    return target.resolve().is_relative_to(folder.resolve())

@@ -10,12 +10,13 @@ import msgspec
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.economy.bundle import MAX_BUNDLE_BYTES
 from overlay.economy.bundle import check as check_bundle
+from overlay.files import write_file
 from overlay.node import backup, passphrases, vault
 from overlay.node.actions import ACTIONS
 from overlay.node.actions.bundles import verdict
 from overlay.node.actions.keys import describe
 from overlay.node.commands import ask, print_answer
-from overlay.node.folder import DataFolder, write_file
+from overlay.node.folder import DataFolder, is_inside
 from overlay.node.offline import KNOWN_ERRORS, opened
 from overlay.node.vault import Work
 from overlay.node.wire import BundleModel
@@ -101,6 +102,8 @@ def bundle(folder: Path, voucher: str, to: Path, qr: bool) -> None:
     """Write what you hold of VOUCHER (its id), with everything that proves it, to a file."""
     told = ask(folder, ACTIONS["voucher", "bundle"], {"voucher": voucher})
     made = msgspec.convert(told, BundleModel)
+    if is_inside(folder, to):
+        raise click.ClickException(f"{to}: this is inside the data folder, where only the node writes")
     try:
         write_file(to, made.bundle)
     except OSError as error:

@@ -5,19 +5,20 @@ old key, and has everything that the old node knew: blocks, disclosed parts, wha
 belongs to the commons once a member vouches for the claim.
 """
 
-import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
 from overlay.economy.claiming import make_claim
 from overlay.economy.errors import Refused
-from overlay.keys import Identity, PublicKey
+from overlay.files import write_file
+from overlay.keys import SECRET_BYTES, Identity, PublicKey
 from overlay.node.config import CONFIG_FILE
-from overlay.node.folder import DataFolder
+from overlay.node.folder import KEY_FILE, DataFolder, UnusableFolder
 from overlay.node.node import Node, open_ledger
+from overlay.node.vault import Work
 from overlay.trustchain import blocks, outbox
-from overlay.trustchain.block import GENESIS_SEQUENCE, HalfBlock
+from overlay.trustchain.block import GENESIS_HASH, GENESIS_SEQUENCE, BlockHash, HalfBlock
 from overlay.trustchain.ledger import Ledger, Transaction
 
 SUFFIX = "-renewed"
@@ -39,7 +40,8 @@ async def renew(node: Node) -> Renewal:
     if not blocks.has_forked(node.db, node.identity.public_key):
         raise Refused("your key is not proven to have signed two histories: it needs no successor")
     path = node.folder.path.with_name(node.folder.path.name + SUFFIX)
-    folder = DataFolder(path, node.random)
+    _make_key(node, path)
+    folder = DataFolder(path, node.random, node.folder.passphrase)
     try:
         ledger = open_ledger(folder, node.clock, node.random)
         try:
@@ -48,19 +50,40 @@ async def renew(node: Node) -> Renewal:
         finally:
             ledger.close()
         if (node.folder.path / CONFIG_FILE).exists() and not (path / CONFIG_FILE).exists():
-            shutil.copyfile(node.folder.path / CONFIG_FILE, path / CONFIG_FILE)
+            write_file(path / CONFIG_FILE, (node.folder.path / CONFIG_FILE).read_bytes())
     finally:
         folder.close()
     await node.ledger.transact(lambda tx: tx.store(claim))  # by which the old folder knows that it is replaced
     return Renewal(path, folder.public_key, claim)
 
 
+def _make_key(node: Node, path: Path) -> None:
+    """A key that is never on disk without the passphrase that protects the old one."""
+    if (path / KEY_FILE).exists():
+        return
+    identity = Identity.from_seed(node.random.bytes(SECRET_BYTES))
+    content = node.folder.protected_alike(identity, node.random, Work.moderate(node.random))
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_file(path / KEY_FILE, content)
+    except OSError as error:
+        raise UnusableFolder(f"{path}: the data folder cannot be made: {error.strerror}") from error
+
+
 async def _claim(node: Node, ledger: Ledger, new: Identity) -> HalfBlock:
     """The first block of the new chain, which is made once."""
     known = blocks.at(ledger.db, new.public_key, GENESIS_SEQUENCE)
-    claim = known[0] if known else make_claim(node.identity, new, node.clock.now())
+    claim = known[0] if known else make_claim(node.identity, new, _before_the_fork(node), node.clock.now())
     await ledger.transact(lambda tx: tx.store(claim))
     return claim
+
+
+def _before_the_fork(node: Node) -> BlockHash:
+    """The last block that all histories of the old key have in common, as far as this node knows."""
+    agent = blocks.agent_of(node.db, node.identity.public_key)
+    (first,) = node.db.execute("SELECT min(sequence) FROM forked WHERE agent = ?", (agent,)).fetchone()
+    found = blocks.at(node.db, node.identity.public_key, first - 1)
+    return found[0].hash if found else GENESIS_HASH
 
 
 async def _carry_over(old: sqlite3.Connection, ledger: Ledger) -> None:

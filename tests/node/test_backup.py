@@ -10,10 +10,11 @@ import pytest
 from nacl.pwhash import argon2id
 
 from overlay.clock import SystemRandomness
+from overlay.files import write_file
 from overlay.keys import InvalidKey
 from overlay.node import backup, guard
 from overlay.node.backup import CHUNK, OVERHEAD, BadBackup
-from overlay.node.folder import RESTORED, DataFolder, write_file
+from overlay.node.folder import RESTORED, DataFolder
 from overlay.node.guard import STRANGE_PLACE, SigningGuard
 from overlay.node.vault import NoPassphrase, Work
 from overlay.trustchain import blocks
@@ -276,3 +277,16 @@ def test_without_a_passphrase_or_a_folder_nothing_is_written(tmp_path: Path) -> 
         write(tmp_path / "m", tmp_path / "b")
     assert not (tmp_path / "b").exists()
     assert not (tmp_path / "m").exists()
+
+
+def test_a_backup_is_not_kept_in_the_folder_that_it_is_to_outlive(tmp_path: Path) -> None:
+    DataFolder(tmp_path / "n", SystemRandomness()).close()
+    (tmp_path / "link").symlink_to(tmp_path / "n")
+    for inside in (
+        tmp_path / "n" / "ledger.db",
+        tmp_path / "link" / "backup",
+        tmp_path / "x" / ".." / "n" / "deep" / "b",
+    ):
+        with pytest.raises(BadBackup, match="inside the data folder"):
+            write(tmp_path / "n", inside)
+    assert not (tmp_path / "n" / "ledger.db").exists()

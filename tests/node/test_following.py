@@ -1,18 +1,26 @@
 """Members follow others, replace a worn-out key, take what is not final up to a limit, and keep their terms private."""
 
+import stat
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nacl.pwhash import argon2id
 
+from overlay.clock import SystemClock, SystemRandomness
 from overlay.economy.errors import Refused
 from overlay.economy.losses import TWICE
 from overlay.economy.members import member_keys
-from overlay.keys import PublicKey
-from overlay.node import wire
+from overlay.files import write_file
+from overlay.keys import Identity, PublicKey
+from overlay.node import vault, wire
 from overlay.node.actions import BadRequest, claims, commons, exchanges, following, people, vouchers
+from overlay.node.config import CONFIG_FILE, load
+from overlay.node.folder import KEY_FILE
 from overlay.node.node import Node
+from overlay.node.renewal import renew
+from overlay.node.vault import Work
 from overlay.trustchain import blocks
 from overlay.trustchain.block import HalfBlock, unpack
 from overlay.trustchain.commitment import Body
@@ -20,6 +28,7 @@ from overlay.trustchain.ledger import SigningRefused, Transaction
 from overlay.trustchain.outbox import ALL_PARTS
 from overlay.trustchain.statements import Leg, Profile, ProposeExchange, encode_part
 from tests.economy.forging import leg
+from tests.node.conftest import LOOPBACK
 from tests.node.test_town import Village, exchange, found, knows, until, until_exchange
 
 
@@ -141,6 +150,28 @@ async def test_a_member_with_a_worn_out_key_goes_on_with_a_new_one(village: Vill
     await village.leave("baker-renewed")
     old = await village.open("baker")
     await until(old, lambda: old.ledger.signing_refusal is not None and "new key" in old.ledger.signing_refusal)
+
+
+async def test_what_protected_the_old_key_and_its_settings_protects_the_new_ones(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cheap = village.folder / "baker", Work(argon2id.OPSLIMIT_MIN, argon2id.MEMLIMIT_MIN, b"s" * 16)
+    monkeypatch.setattr(Work, "moderate", lambda _: cheap)
+    folder.mkdir()
+    secret = Identity.from_seed(b"b" * 64)
+    write_file(folder / KEY_FILE, vault.protect(secret, "correct horse", cheap, SystemRandomness()))
+    write_file(folder / CONFIG_FILE, b"")
+    config = load(folder, LOOPBACK)
+    baker = await Node.open(folder, config, SystemClock(), SystemRandomness(), passphrase=lambda: "correct horse")
+    first = await baker.ledger.append(Profile("baker", ""))
+    await baker.ledger.ingest([replace(first, timestamp=0).signed_by(baker.identity)])
+    made = (await renew(baker)).folder
+    await baker.close()
+
+    assert stat.S_IMODE((made / CONFIG_FILE).stat().st_mode) == stat.S_IMODE((made / KEY_FILE).stat().st_mode) == 0o600
+    raw = (made / KEY_FILE).read_bytes()
+    assert vault.is_protected(raw)
+    assert vault.open_identity(raw, lambda: "correct horse").public_key != secret.public_key
 
 
 async def test_nobody_vouches_for_a_key_that_follows_no_proven_one(village: Village) -> None:

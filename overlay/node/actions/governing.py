@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
@@ -17,11 +16,12 @@ from overlay.dao.charters import current, custodians
 from overlay.dao.delegation import delegations
 from overlay.dao.proposals import proposal
 from overlay.dao.work import deliveries
+from overlay.files import write_file
 from overlay.node import rule_words
 from overlay.node.actions.lookup import block_hash, find_member
 from overlay.node.actions.motions import called, motion
 from overlay.node.actions.registry import BadRequest, NotFound, action, query
-from overlay.node.folder import sync_folder
+from overlay.node.folder import is_inside
 from overlay.node.node import Node
 from overlay.node.wire import (
     AcceptWork,
@@ -99,11 +99,13 @@ async def log(node: Node, ask: AskLog) -> Logged:
     group, to = version_now(node, ask.group), Path(ask.to)
     if not to.is_absolute():
         raise BadRequest("name the file to write from the machine's root: the node may run anywhere")
+    if is_inside(node.folder.path, to):
+        raise BadRequest(f"{to}: this is inside the data folder, where only the node writes")
     with node.ledger.snapshot():
         lines = [msgspec.json.encode(each) + b"\n" for each in decision_log.entries(node.db, group, node.clock.now())]
     written = b"".join(lines)
     try:
-        await asyncio.to_thread(_write, to, written)
+        await asyncio.to_thread(write_file, to, written)
     except OSError as error:
         raise BadRequest(f"{to}: the log cannot be written: {error.strerror}") from error
     return Logged(str(to), len(lines), hashlib.sha256(written).hexdigest())
@@ -254,15 +256,3 @@ async def _publish(node: Node, data: bytes, extension: str) -> Media:
 
 def _until(node: Node, minutes: int) -> int:
     return node.clock.now() + minutes * MINUTE
-
-
-def _write(to: Path, written: bytes) -> None:
-    """Whole or not at all, readable by its owner."""
-    fresh = to.with_name(to.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(written)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(to)
-    sync_folder(to.parent)

@@ -13,9 +13,9 @@ from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.payment import Coin, Payee
 from overlay.dao.bitcoin.regtest.chain import RegtestChain
 from overlay.dao.bitcoin.regtest.errors import RegtestError
-from overlay.dao.bitcoin.regtest.files import write_private
 from overlay.dao.bitcoin.regtest.mempool import COINBASE_MATURITY, MAX_ANCESTORS
 from overlay.dao.bitcoin.transaction import Transaction, parse
+from overlay.files import write_file
 
 FEE_RATE = 2  # satoshis per virtual byte, twice the least that is relayed
 SECRET_BYTES = 32
@@ -28,7 +28,7 @@ class Faucet:
         """The key of `path`, made there if it is new; raises RegtestError for a damaged one."""
         self._random = random
         if not path.exists():
-            write_private(path, random.bytes(SECRET_BYTES))
+            write_file(path, random.bytes(SECRET_BYTES))
         internal = _key(path)
         self._secret = taproot.tweak_secret(internal.secret)
         output_key = taproot.output_key(internal.public_key_xonly.format()).key

@@ -1,25 +1,10 @@
 """The data folder of the service: one process at a time, secrets for their owner only."""
 
 import fcntl
-import os
 from pathlib import Path
 from typing import IO
 
 from overlay.dao.bitcoin.regtest.errors import RegtestError
-
-OWNER_ONLY = 0o600
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, readable by its owner only, in one step."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def lock(folder: Path) -> IO[bytes]:

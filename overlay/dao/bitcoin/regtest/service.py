@@ -12,9 +12,10 @@ from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.networks import Network
 from overlay.dao.bitcoin.regtest.errors import RegtestError
 from overlay.dao.bitcoin.regtest.esplora import PREFIX
-from overlay.dao.bitcoin.regtest.files import lock, write_private
+from overlay.dao.bitcoin.regtest.files import lock
 from overlay.dao.bitcoin.regtest.node import RegtestNode, open_node
 from overlay.dao.bitcoin.regtest.server import RpcServer
+from overlay.files import write_file
 
 COOKIE_USER = "__cookie__"
 COOKIE_BYTES = 32
@@ -88,7 +89,7 @@ async def serve(
         cookie = f"{COOKIE_USER}:{random.bytes(COOKIE_BYTES).hex()}"
         logins = [cookie] if user is None or password is None else [cookie, f"{user}:{password}"]
         cookie_path = data_dir / ".cookie"
-        write_private(cookie_path, cookie.encode())
+        write_file(cookie_path, cookie.encode())
         opened.callback(cookie_path.unlink)
         runner = await _listen(RpcServer(node, clock, logins), host, port)
         opened.pop_all()
