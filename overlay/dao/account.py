@@ -7,6 +7,7 @@ member's node therefore finds out by itself that a proposal is paid, whoever sig
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from overlay.dao.bitcoin.transaction import Transaction, Txid, parse
 from overlay.dao.charters import Charter
 from overlay.dao.chronicle import Mined
 from overlay.dao.proposals import Payment, paying
+from overlay.trustchain.block import BlockHash
 from overlay.trustchain.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,27 @@ def tag(proposal: bytes) -> int:
     return FIRST_LOCKTIME + (int.from_bytes(proposal[:4]) >> (32 - LOCKTIME_BITS))
 
 
+def settled_as_another(db: sqlite3.Connection, group: Charter, asked: Payment) -> Mined | None:
+    """The settled payment of a proposal that our ledger did not know, or not as this one, when it was mined.
+
+    Who kept it from us must not have it paid again by us.
+    """
+    first = (tag(asked.id) - FIRST_LOCKTIME) << (32 - LOCKTIME_BITS)
+    behind = (first + (1 << (32 - LOCKTIME_BITS))).to_bytes(5)
+    ids = (first.to_bytes(4), behind[1:] if not behind[0] else bytes([255]) * 33)
+    told = [(each.script, each.amount) for each in asked.payees]
+    for each in chronicle.settled_between(db, group, *ids):
+        if [(paid.script_pubkey, paid.amount) for paid in parse(each.raw).outputs[:-1]] == told:
+            return Mined(asked.id, each.txid, each.raw, each.height)
+    return None
+
+
+def _nameless(txid: Txid, locktime: int) -> BlockHash:
+    """What stands for the proposal of a payment that our ledger does not know (yet): it has the same lock time."""
+    first = (locktime - FIRST_LOCKTIME) << (32 - LOCKTIME_BITS)
+    return BlockHash(first.to_bytes(4) + bytes.fromhex(txid)[4:])
+
+
 class Accounts:
     """Looks at the treasuries of this node's groups, and records which proposals it has seen paid."""
 
@@ -95,7 +118,7 @@ class Accounts:
 
     async def _history(self, group: Charter, script: bytes, coins: Iterable[Coin]) -> list[Mined]:
         """The payments among the transactions that made the coins and those that made theirs, the earliest last."""
-        found: dict[Txid, Mined] = {}
+        found: dict[Txid, list[Mined]] = {}
         waiting: list[tuple[Txid, int | None]] = [
             (coin.txid, coin.height) for coin in coins if coin.vout >= FIRST_CHANGE
         ]
@@ -104,35 +127,41 @@ class Accounts:
             if txid in found or chronicle.is_settled(self._ledger.db, txid):
                 continue
             mined = await self._mined(group, script, txid, height)
-            if mined is not None:
+            if mined:
                 found[txid] = mined
-                waiting += [(each.txid, None) for each in parse(mined.raw).inputs if each.vout >= FIRST_CHANGE]
-        new = [each for each in found.values() if not chronicle.is_settled_as_paid(self._ledger.db, each.proposal)]
+                waiting += [(each.txid, None) for each in parse(mined[0].raw).inputs if each.vout >= FIRST_CHANGE]
+        each_paid = (each for mined in found.values() for each in mined)
+        new = [each for each in each_paid if not chronicle.is_settled_as_paid(self._ledger.db, each.proposal)]
         return sorted(new, key=lambda each: (-each.height, each.txid))
 
-    async def _mined(self, group: Charter, script: bytes, txid: Txid, height: int | None) -> Mined | None:
-        """The payment `txid`, mined at `height` where that is known; None when it is no payment of this treasury."""
+    async def _mined(self, group: Charter, script: bytes, txid: Txid, height: int | None) -> list[Mined]:
+        """What `txid` pays, mined at `height` where that is known; nothing when it is no payment of this treasury."""
         raw = self._kept.get(txid)
         if raw is None or height is None:
             status = await self._backend.transaction(txid)
             if status is None:
                 log.debug("the Bitcoin node does not find %s, which made a coin of %s", txid, group.name)
-                return None
+                return []
             raw, height = status.raw, status.height if height is None else height
             if len(self._kept) < MAX_KEPT:
                 self._kept[txid] = raw
-        paid = self._paid(group, script, parse(raw))
-        return None if paid is None or height is None else Mined(paid.id, txid, raw, height)
+        transaction = parse(raw)
+        if height is None or not _is_payment(transaction, script):
+            return []
+        ids = [each.id for each in self._paid(group, transaction)] or [_nameless(txid, transaction.locktime)]
+        return [Mined(each, txid, raw, height) for each in ids]
 
-    def _paid(self, group: Charter, script: bytes, transaction: Transaction) -> Payment | None:
-        """Which proposal a transaction pays with change to the treasury; None when it is no payment."""
-        paid, change = transaction.outputs[:-1], transaction.outputs[-1:]
-        if not paid or change[0].script_pubkey != script:
-            return None
+    def _paid(self, group: Charter, transaction: Transaction) -> list[Payment]:
+        """Which proposals a transaction pays.
+
+        All that it fits: whoever grinds a proposal with the same payees and the same 30 bits of its hash must not take
+        the payment from the one that was decided, which would then be paid again.
+        """
+        paid = transaction.outputs[:-1]
         candidates = paying(self._ledger.db, group, paid[0].script_pubkey, paid[0].amount)
         told = [(each.script_pubkey, each.amount) for each in paid]
         exact = [each for each in candidates if [(payee.script, payee.amount) for payee in each.payees] == told]
-        return next((each for each in exact if tag(each.id) == transaction.locktime), None)
+        return [each for each in exact if tag(each.id) == transaction.locktime]
 
     async def _look_again(self, mined: Mined) -> Mined | None:
         """A payment that the coins no longer show, where it is mined all the same."""
@@ -141,3 +170,9 @@ class Accounts:
             log.warning("the chain has changed: payment %s is not mined any more", mined.txid)
             return None
         return Mined(mined.proposal, mined.txid, status.raw, status.height)
+
+
+def _is_payment(transaction: Transaction, script: bytes) -> bool:
+    """Whether a transaction looks like one of a treasury: a lock time that names a proposal, and change behind all."""
+    named = 0 <= transaction.locktime - FIRST_LOCKTIME < 1 << LOCKTIME_BITS
+    return named and len(transaction.outputs) > 1 and transaction.outputs[-1].script_pubkey == script

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from overlay.dao import chronicle
 from overlay.dao.charters import Charter
+from overlay.dao.governance import is_to_be_kept
 from overlay.dao.motions import place
 from overlay.dao.proposals import Payment, Proposal, proposal
 from overlay.dao.tallies import CLOSING, NOT_A_MEMBER, Tally, tally
+from overlay.dao.words import words
 from overlay.keys import PublicKey
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.ledger import Changes, Ledger, meaning
@@ -58,10 +60,13 @@ class Agenda:
         found = []
         for id_, entry in tuple(self._open.items()):
             known = entry or self._read(id_)
-            if known is None or known.asked.group not in group.versions:
+            if known is None:
+                del self._open[id_]  # its own block brings it back
+                continue
+            if known.asked.group not in group.versions:
                 continue
             stands = _stands(db, group, known, now)
-            if _is_over(db, known.asked, stands, now, me):
+            if _is_over(db, group, known.asked, stands, now, me):
                 del self._open[id_]
             else:
                 found.append((known.asked, stands))
@@ -104,15 +109,20 @@ def _not_over(db: sqlite3.Connection, now: int) -> list[bytes]:
     return [bytes(id_) for (id_,) in db.execute("SELECT id FROM group_proposal WHERE deadline >= ?", (now,))]
 
 
-def _is_over(db: sqlite3.Connection, asked: Proposal, stands: Tally, now: int, me: PublicKey) -> bool:
+def _is_over(db: sqlite3.Connection, group: Charter, asked: Proposal, stands: Tally, now: int, me: PublicKey) -> bool:
     """Whether no look can change anything: what lapsed, what is paid, what was agreed to and counted by this node."""
     if stands.obstacle == NOT_A_MEMBER:
         return True
     if isinstance(asked, Payment) and stands.final:
         return chronicle.is_settled_as_paid(db, asked.id)
     if stands.final:
-        return me in stands.deciders or not stands.passing
+        counted = me in stands.deciders or (me not in group.members and _has_spoken(db, asked, me))
+        return counted or not is_to_be_kept(group, asked, stands, me)
     return now > asked.deadline + CLOSING
+
+
+def _has_spoken(db: sqlite3.Connection, asked: Proposal, me: PublicKey) -> bool:
+    return any(word.author == me for word in words(db, asked.id))
 
 
 def _proposal_of(block: HalfBlock) -> bytes | None:
@@ -128,7 +138,7 @@ def _proposal_of(block: HalfBlock) -> bytes | None:
 def _reaches_far(db: sqlite3.Connection, block: HalfBlock) -> bool:
     """Whether a block may change how proposals stand that it does not name."""
     match meaning(block):
-        case Decide(proposal=about):
+        case CastVote(proposal=about) | Decide(proposal=about):
             found = place(db, about)
             return found is not None and found.kind in _FAR_REACHING
         case FoundGroup() | FoundCouncil() | Delegate() | DeliverWork():

@@ -34,6 +34,7 @@ __all__ = [
     "Charter",
     "adopted",
     "adopters",
+    "before_adoption",
     "belongs",
     "charter",
     "charters",
@@ -43,6 +44,7 @@ __all__ = [
     "honest",
     "host_keys",
     "least_named",
+    "nesting",
     "rules_of",
     "share_holders",
     "spoken",
@@ -99,8 +101,8 @@ def adopted(db: sqlite3.Connection, base: Charter, depth: int = DEPTH) -> list[C
     for id_, said, proposer in rows:
         if proposer not in base.members:
             continue
-        spoke = {author: word.time for author, word in adopters(db, base, id_).items()}
-        if len(spoken(db, base, spoke, depth)) >= base.majority:
+        spoke = adopters(db, base, id_)
+        if spoke and len(spoken(db, base, spoke, depth)) >= base.majority:
             try:
                 found.append(amended(base, BlockHash(id_), _amendment_decoder.decode(said)))
             except ValueError:
@@ -127,27 +129,45 @@ def least_named(group: Charter, rule: Rule, least: int) -> int:
 
 
 def spoken(
-    db: sqlite3.Connection, group: Charter, said: Mapping[PublicKey, int], depth: int = DEPTH
+    db: sqlite3.Connection, group: Charter, said: Mapping[PublicKey, Word], depth: int = DEPTH
 ) -> dict[PublicKey, int]:
     """Which members have spoken where these people have, and when (milliseconds): in the order of the members.
 
-    A member that is a group speaks with the words of a majority of its own members, in any of its versions.
+    A member that is a group speaks with the words of a majority of its own members, in any of its versions; once
+    another follows that one, with words that an adopter gave before it adopted.
     """
     found: dict[PublicKey, int] = {}
     for member in group.members:
         inner = group_of(member)
-        time = said.get(member) if inner is None else _group_spoke(db, inner, said, depth)
+        word = said.get(member)
+        time = (word.time if word else None) if inner is None else _group_spoke(db, inner, said, depth)
         if time is not None:
             found[member] = time
     return found
 
 
-def _group_spoke(db: sqlite3.Connection, group: BlockHash, said: Mapping[PublicKey, int], depth: int) -> int | None:
-    for version in versions(db, group, depth - 1) if depth > 0 else ():
-        times = sorted(spoken(db, version, said, depth - 1).values())
+def _group_spoke(db: sqlite3.Connection, group: BlockHash, said: Mapping[PublicKey, Word], depth: int) -> int | None:
+    for version in versions(db, group, depth - 1) if depth > 0 and said else ():
+        heard = before_adoption(db, version, said, depth - 1)
+        times = sorted(spoken(db, version, heard, depth - 1).values())
         if len(times) >= version.majority:
             return times[version.majority - 1]
     return None
+
+
+def before_adoption(
+    db: sqlite3.Connection, version: Charter, said: Mapping[PublicKey, Word], depth: int = DEPTH
+) -> Mapping[PublicKey, Word]:
+    """The words that count under a version: all while nothing follows it, then those that an adopter gave before it
+    adopted what follows. So what was decided stays, and nothing is added."""
+    following = adopted(db, version, depth)
+    if not following:
+        return said
+    last: dict[PublicKey, int] = {}
+    for each in following:
+        for author, word in adopters(db, version, each.version).items():
+            last[author] = min(word.sequence, last.get(author, word.sequence))
+    return {author: word for author, word in said.items() if word.sequence < last.get(author, 0)}
 
 
 def belongs(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: int = DEPTH) -> bool:
@@ -157,6 +177,13 @@ def belongs(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: in
     inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
     groups = (current(db, each, depth - 1) for each in inner)
     return any(group is not None and belongs(db, group, person, depth - 1) for group in groups)
+
+
+def nesting(db: sqlite3.Connection, group: Charter, depth: int = DEPTH) -> int:
+    """How many levels of groups a group has among its members, as far as is looked: 0 when all are persons."""
+    inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
+    groups = (current(db, each, depth - 1) for each in inner)
+    return max((1 + nesting(db, each, depth - 1) for each in groups if each is not None), default=0)
 
 
 def _founding(db: sqlite3.Connection, group: bytes) -> Charter | None:

@@ -46,6 +46,30 @@ def mined(db: sqlite3.Connection, proposal: bytes) -> Mined | None:
     return _mined(row) if row else None
 
 
+def paid_by(db: sqlite3.Connection, txid: Txid) -> list[Mined]:
+    """The proposals that a transaction may have paid: several where they look alike."""
+    rows = db.execute(
+        "SELECT proposal, txid, raw, height FROM treasury_mined WHERE txid = ? ORDER BY proposal", (txid,)
+    )
+    return [_mined(row) for row in rows]
+
+
+def settled_between(db: sqlite3.Connection, group: Charter, first: bytes, behind: bytes) -> list[Mined]:
+    """The settled payments of a group whose proposals' ids lie between two; for one that shares its lock time."""
+    rows = db.execute(
+        "SELECT proposal, txid, raw, height FROM treasury_mined"
+        " WHERE proposal >= ? AND proposal < ? AND charter = ? AND settled",
+        (first, behind, group.id),
+    )
+    return [_mined(row) for row in rows]
+
+
+def settle(db: sqlite3.Connection, group: Charter, late: Mined) -> None:
+    """A settled payment was this proposal's, which our ledger did not know when it was mined."""
+    row = (late.proposal, group.id, late.txid, late.raw, late.height)
+    db.execute("INSERT OR IGNORE INTO treasury_mined VALUES (?,?,?,?,?,1)", row)
+
+
 def unsettled(db: sqlite3.Connection, group: Charter) -> list[Mined]:
     """The payments of a group that a reorganisation may still undo."""
     rows = db.execute(

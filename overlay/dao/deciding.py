@@ -89,8 +89,7 @@ def decided_by(db: sqlite3.Connection, group: Charter, asked: Proposal, terms: T
     least = least_named(group, terms.rule, terms.least)
     if isinstance(asked, Amendment):
         if any(asked.id == version.version for version in adopted(db, group)):
-            said = adopters(db, group, asked.id)
-            return spoken(db, group, {author: word.time for author, word in said.items()})
+            return spoken(db, group, adopters(db, group, asked.id))
         return deciders(db, group, asked.id, least, terms.subject, terms.slot)
     if terms.slot is None:
         return deciders(db, group, asked.id, least, terms.subject)

@@ -16,7 +16,7 @@ from overlay.dao.proposals import Proposal, payees_of, proposal
 from overlay.dao.rules import Counts
 from overlay.dao.tallies import CHARTER_CHANGED, NOT_A_MEMBER, Outcome, Tally, tally
 from overlay.dao.words import first_in_slot, words
-from overlay.keys import short
+from overlay.keys import PublicKey, short
 from overlay.trustchain import blocks
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.ledger import Transaction
@@ -131,12 +131,25 @@ def cast_vote(tx: Transaction, id_: bytes, choice: str, reason: str) -> HalfBloc
 def record_decision(tx: Transaction, group: Charter, asked: Proposal) -> bool:
     """Write down, once and in time, that this member's node counts enough yes votes; whether it did so now."""
     me, stands = tx.identity.public_key, tally(tx.db, group, asked, tx.now)
-    if not belongs(tx.db, group, me) or blocks.has_forked(tx.db, me) or not stands.passing:
+    if not belongs(tx.db, group, me) or blocks.has_forked(tx.db, me):
+        return False
+    if not stands.passing and not is_to_be_kept(group, asked, stands, me):
         return False
     if me in stands.deciders or _has_spoken(tx, group, asked):
         return False
     tx.append(Decide(asked.id, True, stands.yes_votes), to=asked.proposer)
     return True
+
+
+def is_to_be_kept(group: Charter, asked: Proposal, stands: Tally, me: PublicKey) -> bool:
+    """Decided in time by others: our own word keeps it decided when we adopt another version.
+
+    Also of what made the charter as it stands, where we belong to the group through one that sits in it: the others who
+    spoke for that one may be removed from it.
+    """
+    if not stands.final or stands.count("yes") < stands.needed:
+        return False
+    return asked.group == group.version or (asked.id in group.versions and me not in group.members)
 
 
 def _has_spoken(tx: Transaction, group: Charter, asked: Proposal) -> bool:

@@ -18,6 +18,8 @@ from overlay.keys import PUBLIC_PREFIX, Identity, PublicKey
 from overlay.trustchain.ledger import Transaction
 from overlay.trustchain.statements import HoldLedgerShare
 
+KEY_BYTES = 32  # of an Ed25519 public key, at the end of the 74 of an agent
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerShare:
@@ -86,9 +88,9 @@ def agent_of(db: sqlite3.Connection, group: Charter) -> PublicKey | None:
 
     The first such version gave the key; what later versions hold is the same key, shared anew.
     """
-    first = next((version for version in versions(db, group.id) if key_of(db, version) is not None), None)
-    key = key_of(db, first) if first is not None else None
-    return agent_key(group.id, key) if key is not None else None
+    keys = (key_of(db, version) for version in reversed(list(versions(db, group.id))))
+    newest = next((key for key in keys if key is not None), None)
+    return agent_key(group.id, newest) if newest is not None else None
 
 
 def writers(db: sqlite3.Connection, group: Charter, agent: PublicKey, position: int) -> Charter | None:
@@ -104,7 +106,7 @@ def writers(db: sqlite3.Connection, group: Charter, agent: PublicKey, position: 
     ).fetchone()
     if row is not None:
         return next((version for version in found if version.version == row[0]), None)
-    return next((version for version in found if key_of(db, version) is not None), None)
+    return next((version for version in found if key_of(db, version) == agent[-KEY_BYTES:]), None)
 
 
 def key_of(db: sqlite3.Connection, version: Charter) -> bytes | None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from overlay.dao import chronicle
 from overlay.dao.charters import Charter, current, honest, versions
+from overlay.dao.chronicle import Mined
 from overlay.dao.group_key import key_of
+from overlay.dao.limits import one_each
 from overlay.dao.proposals import Proposal, proposal
 from overlay.dao.tallies import tally
 from overlay.dao.words import words
@@ -67,7 +69,7 @@ def _unsaid_payout(db: sqlite3.Connection, group: Charter, agent: PublicKey) -> 
     )
     for (id_,) in rows.fetchall():
         about, paid = blocks.by_hash(db, id_), chronicle.mined(db, id_)
-        if about is not None and paid is not None:
+        if about is not None and paid is not None and _is_its_own(db, paid):
             return Word(about, RecordPayout(id_, bytes.fromhex(paid.txid), paid.height, ()))
     return None
 
@@ -120,6 +122,13 @@ def _check_payout(db: sqlite3.Connection, agent: PublicKey, id_: bytes, said: Re
     paid = chronicle.mined(db, id_)
     if paid is None or (bytes.fromhex(paid.txid), paid.height) != (said.txid, said.height) or said.signers:
         raise NotTheGroupsWord("this member's Bitcoin node does not show this payment")
+    if not _is_its_own(db, paid):
+        raise NotTheGroupsWord("this transaction paid another proposal, which was decided")
+
+
+def _is_its_own(db: sqlite3.Connection, paid: Mined) -> bool:
+    """Whether the transaction paid this proposal, and not one that it was made to look like."""
+    return paid in one_each(db, chronicle.paid_by(db, paid.txid))
 
 
 def _said(db: sqlite3.Connection, agent: PublicKey, proposal_: bytes, what: str) -> bool:

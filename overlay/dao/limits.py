@@ -6,9 +6,13 @@ the same oldest coin, so at most one of them is mined, and the sums below hold f
 """
 
 import sqlite3
+from collections.abc import Iterable
 
 from overlay.dao import chronicle
-from overlay.dao.charters import Charter
+from overlay.dao.bitcoin.transaction import Txid
+from overlay.dao.charters import Charter, charter
+from overlay.dao.chronicle import Mined
+from overlay.dao.deciding import is_decided
 from overlay.dao.proposals import Payee, Payment, payment, payouts, versions_of
 from overlay.dao.words import marks
 from overlay.trustchain.statements import Limits
@@ -40,15 +44,29 @@ def paid_since(db: sqlite3.Connection, group: Charter, height: int) -> list[Paym
     A member that was away may not find the older ones in its chain. What `threshold` members' nodes recorded it takes
     for paid, too: this can only make it sign less.
     """
-    found = {each.proposal for each in chronicle.above(db, group, height)}
+    found = {bytes.fromhex(each.txid): each.proposal for each in one_each(db, chronicle.above(db, group, height))}
     named = versions_of(db, group)
     told = db.execute(
         "SELECT DISTINCT id FROM group_payment JOIN group_payout ON proposal = id"  # noqa: S608
-        f" WHERE charter IN ({marks(named)}) AND height > ?",
+        f" WHERE charter IN ({marks(named)}) AND height > ? ORDER BY id",
         (*named, height),
     )
-    found |= {id_ for (id_,) in told if any(each.height > height for each in payouts(db, group, id_))}
-    return [each for id_ in sorted(found) if (each := payment(db, id_)) is not None]
+    for (id_,) in told.fetchall():
+        for paid in payouts(db, group, id_):
+            if paid.height > height:  # one transaction may fit two proposals, and has left the treasury once
+                found.setdefault(paid.txid, id_)
+    return [each for id_ in sorted(set(found.values())) if (each := payment(db, id_)) is not None]
+
+
+def one_each(db: sqlite3.Connection, found: Iterable[Mined]) -> list[Mined]:
+    """Of each transaction one known proposal that it paid: the decided one, where another was made to look alike."""
+    chosen: dict[Txid, Mined] = {}
+    for each in found:
+        if payment(db, each.proposal) is None:
+            continue  # which of ours it paid was not known when it was mined
+        if each.txid not in chosen or not _is_decided(db, chosen[each.txid].proposal):
+            chosen[each.txid] = each
+    return list(chosen.values())
 
 
 def excess_of(db: sqlite3.Connection, group: Charter, asked: Payment, height: int) -> str | None:
@@ -58,6 +76,12 @@ def excess_of(db: sqlite3.Connection, group: Charter, asked: Payment, height: in
     earlier = paid_since(db, group, height - group.limits.blocks)
     before = tuple(payee for each in earlier if each.id != asked.id for payee in each.payees)
     return excess(group.limits, asked.payees, before)
+
+
+def _is_decided(db: sqlite3.Connection, proposal: bytes) -> bool:
+    asked = payment(db, proposal)
+    group = charter(db, asked.group) if asked else None
+    return asked is not None and group is not None and is_decided(db, group, asked)
 
 
 def _to(payee: Payee, paid: tuple[Payee, ...]) -> int:

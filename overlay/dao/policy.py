@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from overlay.dao import chronicle, limits
-from overlay.dao.account import Account, tag
+from overlay.dao.account import Account, settled_as_another, tag
 from overlay.dao.bitcoin import payment as payments
 from overlay.dao.bitcoin import scripts
 from overlay.dao.bitcoin.amounts import Sats
@@ -118,7 +118,7 @@ def check_approved(db: sqlite3.Connection, group: Charter, asked: Payment, me: P
         raise Violation(
             "the charter lets some time pass between the decision and the payment, and it has not passed yet"
         )
-    if chronicle.mined(db, asked.id) is not None:
+    if chronicle.mined(db, asked.id) is not None or settled_as_another(db, group, asked) is not None:
         raise Violation("this has been paid already")
     return stands
 

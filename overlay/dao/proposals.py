@@ -15,7 +15,7 @@ import msgspec
 
 from overlay.dao import motions
 from overlay.dao.bylaws import TEXTS
-from overlay.dao.charters import Charter, adopted, adopters, belongs, charter, current, custodians, honest, spoken
+from overlay.dao.charters import Charter, before_adoption, belongs, charter, current, custodians, honest, spoken
 from overlay.dao.motions import Amendment, Instruction, Work
 from overlay.dao.words import Evidence, earliest, first_in_slot, marks, words
 from overlay.keys import PublicKey
@@ -205,9 +205,7 @@ def deciders(
     if slot is not None and valid:
         first = first_in_slot(db, slot, versions or group.versions)
         valid = {author: word for author, word in valid.items() if first[author] == proposal}
-    last = _last_words(db, group)
-    times = {author: word.time for author, word in valid.items() if last is None or word.sequence < last.get(author, 0)}
-    return spoken(db, group, times)
+    return spoken(db, group, before_adoption(db, group, valid))
 
 
 def payouts(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Payout]:
@@ -243,18 +241,6 @@ def _records(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Pa
         if member in latest
         for txid, height, signers in (latest[member],)
     ]
-
-
-def _last_words(db: sqlite3.Connection, group: Charter) -> dict[PublicKey, int] | None:
-    """Where on their chains the adopters of what follows this version adopted it; None while nothing follows."""
-    following = adopted(db, group)
-    if not following:
-        return None
-    found: dict[PublicKey, int] = {}
-    for version in following:
-        for author, word in adopters(db, group, version.version).items():
-            found[author] = min(word.sequence, found.get(author, word.sequence))
-    return found
 
 
 def versions_of(db: sqlite3.Connection, group: Charter) -> tuple[BlockHash, ...]:

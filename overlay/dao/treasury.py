@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from overlay.dao import chronicle, faults, labels, policy
-from overlay.dao.account import Account
+from overlay.dao.account import Account, settled_as_another
 from overlay.dao.asking import Asking
 from overlay.dao.bitcoin import payment as payments
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend, Rejected
@@ -73,14 +73,17 @@ class Treasury:
         """
         db, me = self._ledger.db, self._ledger.identity.public_key
         ours = [group for group in charters(db) if belongs(db, group, me) or me in custodians(db, group).members]
-        failures = await asyncio.gather(*(self._look_after(group) for group in ours))
+        try:
+            decided = await self._counting.decided(ours)
+        except SigningRefused as error:
+            raise PaymentFailed(str(error)) from error
+        failures = await asyncio.gather(*(self._look_after(*each) for each in decided))
         if told := " ".join(itertools.chain.from_iterable(failures)):
             raise PaymentFailed(told)
 
-    async def _look_after(self, group: Charter) -> list[str]:
+    async def _look_after(self, group: Charter, decided: list[Payment]) -> list[str]:
         """What could not be done for one group, one sentence each."""
         try:
-            decided = await self._counting.decided(group)
             group = custodians(self._ledger.db, group)
             share = self._signer.share_of(group) if decided else None
             if share is None or self._signer.accounts is None:
@@ -141,6 +144,9 @@ class Treasury:
     async def _record_if_mined(self, group: Charter, asked: Payment) -> bool:
         """Write on the ledger what our own backend has shown; whether the payment is mined."""
         mined = chronicle.mined(self._ledger.db, asked.id)
+        if mined is None and (late := settled_as_another(self._ledger.db, group, asked)) is not None:
+            await self._ledger.transact(lambda tx: chronicle.settle(tx.db, group, late))
+            mined = late
         if mined is not None and _is_news(self._ledger, group, asked, mined):
             await self._ledger.transact(lambda tx: _record(tx, asked, mined))
         return mined is not None

@@ -15,6 +15,7 @@ from overlay.dao.bitcoin.payment import Coin
 from overlay.dao.bitcoin.transaction import Transaction, Txid, parse
 from overlay.dao.charters import Charter
 from overlay.dao.chronicle import Mined
+from overlay.dao.limits import one_each
 from overlay.dao.proposals import Payment, payees_of, payment
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash
@@ -54,7 +55,7 @@ async def history(db: sqlite3.Connection, group: Charter, account: Account, back
 
     Raises BackendError.
     """
-    paid = chronicle.above(db, group, -1)
+    paid = one_each(db, chronicle.above(db, group, -1))
     known = {(coin.txid, coin.vout): coin for coin in chronicle.coins(db, account.script)}
     known |= await _spent(paid, known, account.script, backend)
     ours = {each.txid for each in paid}

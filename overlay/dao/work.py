@@ -57,7 +57,15 @@ def obstacle(db: sqlite3.Connection, group: Charter, asked: Payment, accepts: Ac
         return "the worker has not delivered what this accepts, as far as this node knows"
     if (asked.payee, asked.script, asked.total) != (found.worker, found.script, found.amount):
         return "this pays somebody else, or another price, than was agreed to"
+    if _was_accepted(db, accepts.work, group.versions[:-1]):
+        return "a delivery of this work was accepted under an earlier version of the charter"
     return ""
+
+
+def _was_accepted(db: sqlite3.Connection, work: bytes, earlier: tuple[BlockHash, ...]) -> bool:
+    rows = db.execute("SELECT id FROM group_acceptance WHERE work = ? ORDER BY id", (work,)).fetchall()
+    found = [each for (id_,) in rows if (each := payment(db, id_)) and each.group in earlier]
+    return any(_is_accepted(db, each) for each in found)
 
 
 def accepted(db: sqlite3.Connection, group: Charter, asked: Work) -> Payment | None:

@@ -6,6 +6,7 @@ real sockets. The chain is always the real regtest service, reached as any node 
 """
 
 import hashlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, cast
 
 from overlay.clock import Clock, SystemClock
 from overlay.dao import custody, governance, group_key, group_order, policy, treasury
-from overlay.dao.account import Account
+from overlay.dao.account import Account, tag
 from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
 from overlay.dao.bitcoin.jsonrpc import CookieFile
@@ -35,9 +36,9 @@ from overlay.keys import Identity, PublicKey
 from overlay.network.messages import BadMessage
 from overlay.network.network import CallFailed, Network, Refusal, Service
 from overlay.trustchain import blocks
-from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.block import ANYONE, BlockHash, HalfBlock
 from overlay.trustchain.ledger import Ledger
-from overlay.trustchain.statements import Anything, FoundGroup, ProposePayment
+from overlay.trustchain.statements import Anything, FoundGroup, ProposePayment, encode
 from tests.dao.bitcoin.helpers import Caller, FixedRandomness, Purse
 from tests.town import HandClock, SeededRandomness
 
@@ -300,6 +301,26 @@ class GroupTown:
         await self.vote(proposal, **{member.role: "yes" for member in self.all[:needed]})
         await self.decide(proposal)
         return proposal
+
+    async def ground(self, member: Member, decided: BlockHash, *, lower: bool, **changes: Any) -> BlockHash:
+        """A member's proposal like a decided one, tried until its lock time is the same and its id lower, or higher."""
+        asked, mine = member.payment(decided), blocks.chain(member.ledger.db, member.key, 1, 999, 999)[-1]
+        head: dict[str, Any] = {
+            "payee": asked.payee,
+            "script": asked.script,
+            "amount": asked.amount,
+            "fee_cap": asked.fee_cap,
+        }
+        head |= {"group": self.id, "reason": "", "deadline": asked.deadline} | changes
+        for number in itertools.count():
+            said = ProposePayment(title=f"number {number}", **head)
+            kind, raw = encode(said)
+            made = HalfBlock(member.key, mine.sequence_number + 1, ANYONE, 0, mine.hash, kind, raw, self.clock.now())
+            made = made.signed_by(member.identity)
+            if tag(made.hash) == tag(decided) and (made.hash < decided) == lower:
+                break
+        assert await member.ledger.ingest([made]) == []
+        return made.hash
 
     async def pay(self, coordinator: Member, proposal: BlockHash) -> Signed:
         """Let a node coordinate, whosever turn it is."""

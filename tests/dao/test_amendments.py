@@ -1,5 +1,6 @@
 """Charters change by their own rule, in one way only, and what was decided before stays decided."""
 
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,8 +8,19 @@ import pytest
 
 from overlay.dao.charters import charter, current, custodians, versions
 from overlay.dao.governance import NotAllowed, Outcome, found_group, propose_text
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
-from overlay.trustchain.statements import AmendCharter, CastVote, ClassRule, FoundCouncil, HoldShare, ProposeText, Rule
+from overlay.trustchain.ledger import meaning
+from overlay.trustchain.statements import (
+    AmendCharter,
+    CastVote,
+    ClassRule,
+    Decide,
+    FoundCouncil,
+    HoldShare,
+    ProposeText,
+    Rule,
+)
 from tests.dao.assembly_town import HOUR, MINUTE, AssemblyTown, word
 
 ROLES = ("farmer", "baker", "mechanic", "engineer", "welder")
@@ -287,3 +299,114 @@ async def test_a_council_without_rules_for_it_is_changed_by_two_thirds(town: Ass
     assert town.farmer.tally(change).needed == 4
     await town.vote(change, engineer="yes")
     assert town.welder.group(group).version == change
+
+
+async def test_what_is_decided_stays_so_when_those_who_had_not_counted_it_adopt_another_charter(
+    town: AssemblyTown,
+) -> None:
+    farmer, baker, mechanic = three = (town.farmer, town.baker, town.mechanic)
+    group = await town.found(person.key for person in three)
+    text = await farmer.text(group)
+    await town.tell(farmer, baker)
+    for person in (farmer, baker):
+        await person.vote(text)
+    await town.tell(farmer, baker)
+    await town.count(farmer, baker)
+    change = await mechanic.amend(group, minutes=30, rules=(ClassRule("texts", Rule("unanimous")),))
+    await town.tell(baker, mechanic)
+    for person in (baker, mechanic):
+        await person.vote(change)
+    await town.tell(baker, mechanic)
+    await town.count(baker, mechanic)
+    await town.tell()
+    assert {person.group(group).version for person in three} == {change}
+    assert {person.tally(text).final for person in three} == {True}
+    assert set(farmer.tally(text).deciders) == {baker.key, mechanic.key}  # the farmer adopted nothing
+
+
+async def test_a_node_keeps_what_was_decided_in_time_though_it_hears_of_it_late(town: AssemblyTown) -> None:
+    farmer, baker, mechanic = three = (town.farmer, town.baker, town.mechanic)
+    group = await town.found(person.key for person in three)
+    text = await farmer.text(group, minutes=10)
+    await mechanic.counting.step()
+    await town.tell(farmer, baker)
+    for person in (farmer, baker):
+        await person.vote(text)
+    await town.tell(farmer, baker)
+    await town.count(farmer, baker)
+    town.clock.time += HOUR
+    await town.tell()
+    stands = mechanic.tally(text)
+    assert (stands.final, stands.passing, mechanic.key in stands.deciders) == (True, False, False)
+    change = await mechanic.amend(group, remove=(farmer.key,))
+    await town.tell()
+    await mechanic.vote(change)
+    await baker.vote(change)
+    await town.tell(baker, mechanic)
+    await town.count(baker, mechanic)
+    await town.tell()
+    assert mechanic.group(group).version == change
+    assert {person.tally(text).final for person in three} == {True}
+    assert set(mechanic.tally(text).deciders) == {baker.key, mechanic.key}
+
+
+async def test_nobody_keeps_what_too_few_had_counted_in_time(town: AssemblyTown) -> None:
+    three = (town.farmer, town.baker, town.mechanic)
+    group = await town.found(person.key for person in three)
+    text = await town.farmer.text(group, minutes=10)
+    await town.tell()
+    for person in three:
+        await person.vote(text)
+    await town.tell()
+    assert await town.farmer.count_alone(text)
+    town.clock.time += HOUR
+    await town.tell()
+    await town.count()
+    assert town.farmer.tally(text).deciders == (town.farmer.key,)
+    assert not town.farmer.tally(text).final
+
+
+async def test_a_node_writes_down_what_it_counts_before_it_adopts_what_comes_due_sooner(town: AssemblyTown) -> None:
+    three = (town.farmer, town.baker, town.mechanic)
+    group = await town.found(person.key for person in three)
+    text = await town.farmer.text(group, minutes=60)
+    change = await town.farmer.amend(group, minutes=30, remove=(town.mechanic.key,))
+    await town.tell()
+    for person in three:
+        for asked in (change, text):
+            await person.vote(asked)
+    await town.tell()
+    await town.farmer.counting.step()
+    said = [meaning(block) for block in blocks.chain(town.farmer.ledger.db, town.farmer.key, 1, 99, 99)]
+    assert [each.proposal for each in said if isinstance(each, Decide)] == [text, change]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_same_blocks_in_any_order_make_the_same_charter_and_decisions(town: AssemblyTown, seed: int) -> None:
+    group = await founded(town)
+    text = await town.farmer.text(group)
+    await town.vote(text, welder="yes", engineer="yes", mechanic="yes")
+    late = await town.welder.text(group)
+    changes = [await town.farmer.amend(group, remove=(other.key,)) for other in (town.welder, town.engineer)]
+    await town.tell()
+    people = list(town.people.values())
+    votes = [[await person.say(CastVote(asked, "yes", "")) for person in people] for asked in (*changes, late)]
+    for person in people[:3]:
+        for change, named in zip(changes, votes, strict=False):
+            await person.say(word(change, *named))
+    for person in people[3:]:
+        for change, named in reversed(list(zip(changes, votes, strict=False))):
+            await person.say(word(change, *named))
+    for person in people:
+        await person.say(word(late, *votes[2]))  # after it adopted
+    await town.tell()
+    everything = list(blocks.everything(town.farmer.ledger.db))
+    random.Random(seed).shuffle(everything)
+    (stranger,) = town.add("stranger")
+    for block in everything:
+        await stranger.ledger.ingest([block])
+    assert stranger.group(group) == town.farmer.group(group)
+    assert stranger.group(group).version == changes[0]
+    for asked, final in ((text, True), (late, False), (changes[0], True), (changes[1], False)):
+        assert stranger.tally(asked) == town.farmer.tally(asked)
+        assert stranger.tally(asked).final == final

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from overlay.dao.bylaws import seat
-from overlay.dao.charters import DEPTH, belongs
+from overlay.dao.charters import DEPTH, belongs, charters
 from overlay.dao.governance import NotAllowed
+from overlay.keys import PublicKey
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
-from overlay.trustchain.statements import AmendCharter, CastVote, InstructVote, Rule
-from tests.dao.assembly_town import HOUR, AssemblyTown, word
+from overlay.trustchain.statements import AmendCharter, CastVote, FoundAssembly, InstructVote, Rule
+from tests.dao.assembly_town import HOUR, AssemblyTown, Person, word
 
 BAKERY, FARM, WORKSHOP = ("baker", "miller", "clerk"), ("farmer", "herder", "picker"), ("welder", "tailor", "smith")
 
@@ -149,3 +151,190 @@ async def test_no_amendment_makes_a_group_a_member_so_that_no_circle_can_close(t
     await town.vote(made, baker="yes", miller="yes", clerk="yes")
     assert town.elder.group(bakery).version == bakery
     assert town.elder.group(farm).version == farm
+
+
+async def replaced(town: AssemblyTown, group: BlockHash, old: str, new: str) -> BlockHash:
+    """A group removes one member and admits another, all agreeing."""
+    members = [person for person in town.people.values() if person.key in town.elder.group(group).members]
+    change = await members[-1].amend(group, remove=(town.people[old].key,), admit=(town.people[new].key,))
+    await town.vote(change, **{person.role: "yes" for person in members})
+    assert town.elder.group(group).version == change
+    return change
+
+
+async def asked_of_all(town: AssemblyTown) -> tuple[BlockHash, BlockHash, list[BlockHash]]:
+    """A bakery, a text in a council of it and a farm, and votes of both groups that words may name."""
+    bakery, farm, _ = await shops(town)
+    council = await town.found((town.elder.key, seat(bakery), seat(farm)), threshold=1)
+    text = await town.elder.text(council)
+    until = town.clock.now() + HOUR
+    votes = [await town.baker.say(InstructVote(group, text, "yes", "", until)) for group in (bakery, farm)]
+    await town.tell()
+    return bakery, text, votes
+
+
+async def test_whoever_was_removed_from_a_group_speaks_for_it_in_a_council_no_more(town: AssemblyTown) -> None:
+    bakery, text, votes = await asked_of_all(town)
+    await replaced(town, bakery, "baker", "tailor")
+    await replaced(town, bakery, "miller", "smith")
+    for role in ("baker", "miller"):
+        await town.people[role].say(word(text, *votes))
+    await town.tell()
+    assert town.clerk.tally(text).deciders == ()
+    for role in ("tailor", "clerk"):
+        await town.people[role].say(word(text, *votes))
+    await town.tell()
+    assert town.clerk.tally(text).deciders == (seat(bakery),)
+
+
+async def test_a_group_has_spoken_in_a_council_whomever_it_removes_afterwards(town: AssemblyTown) -> None:
+    bakery, text, votes = await asked_of_all(town)
+    for role in ("baker", "miller"):
+        await town.people[role].say(word(text, *votes))
+    await town.tell()
+    assert town.clerk.tally(text).deciders == (seat(bakery),)
+    for old, new in (("baker", "tailor"), ("miller", "smith")):
+        await replaced(town, bakery, old, new)
+        assert town.clerk.tally(text).deciders == (seat(bakery),)
+
+
+async def test_words_of_before_and_after_a_change_do_not_add_up_to_a_groups_word(town: AssemblyTown) -> None:
+    bakery, text, votes = await asked_of_all(town)
+    await town.baker.say(word(text, *votes))
+    await replaced(town, bakery, "baker", "tailor")
+    await town.miller.say(word(text, *votes))
+    await town.tell()
+    assert town.clerk.tally(text).deciders == ()
+
+
+async def test_an_early_clock_makes_no_early_word(town: AssemblyTown) -> None:
+    bakery, text, votes = await asked_of_all(town)
+    await replaced(town, bakery, "clerk", "tailor")
+    now, town.clock.time = town.clock.time, 0
+    for role in ("baker", "clerk"):
+        await town.people[role].say(word(text, *votes))
+    town.clock.time = now
+    await town.tell()
+    assert town.miller.tally(text).deciders == ()
+
+
+@pytest.mark.parametrize("is_council_first", [False, True])
+async def test_a_node_speaks_in_the_council_before_its_group_changes(
+    town: AssemblyTown, is_council_first: bool
+) -> None:
+    """Whichever of the two it looks after first: their order is that of their ids."""
+    bakery, _, _ = await shops(town)
+    council = bakery
+    while council == bakery or (council < bakery) != is_council_first:
+        council = await town.found((town.elder.key, seat(bakery)))
+    present = (town.elder, town.baker, town.clerk)
+    text = await town.elder.text(council)
+    await town.tell(*present)
+    await town.elder.vote(text)
+    said = await town.baker.instruct(bakery, text)
+    await town.tell(*present)
+    for person in (town.baker, town.clerk):
+        await person.vote(said)
+    await town.tell(*present)
+    await town.count(*present)
+    assert town.elder.tally(text).final
+    change = await town.clerk.amend(
+        bakery, minutes=20, remove=(town.baker.key,), admit=(town.smith.key, town.tailor.key)
+    )
+    adopters = (town.clerk, town.miller)
+    await town.tell(*adopters)
+    for person in adopters:
+        await person.vote(change)
+    await town.tell(*adopters)
+    await town.count(*adopters)
+    await town.tell()
+    assert town.elder.group(bakery).version == change
+    assert town.elder.tally(text).final
+
+
+async def test_a_councils_new_charter_stands_whomever_a_group_in_it_removes_afterwards(town: AssemblyTown) -> None:
+    bakery, _, _ = await shops(town)
+    council = await town.found((town.elder.key, seat(bakery)))
+    present = (town.elder, town.baker, town.clerk)
+    wider = await town.elder.amend(council, admit=(town.smith.key,))
+    await town.tell(*present)
+    await town.elder.vote(wider)
+    said = await town.baker.instruct(bakery, wider)
+    await town.tell(*present)
+    for person in (town.baker, town.clerk):
+        await person.vote(said)
+    await town.tell(*present)
+    await town.count(*present)
+    assert town.elder.group(council).version == wider
+    change = await town.clerk.amend(
+        bakery, minutes=20, remove=(town.baker.key,), admit=(town.tailor.key, town.welder.key)
+    )
+    adopters = (town.clerk, town.miller)
+    await town.tell(*adopters)
+    for person in adopters:
+        await person.vote(change)
+    await town.tell(*adopters)
+    await town.count(*adopters)
+    await town.tell()
+    assert town.elder.group(bakery).version == change
+    assert {person.group(council).version for person in town.people.values()} == {wider}
+    await town.count(*town.people.values())
+    before = [blocks.head(person.ledger.db, person.key) for person in town.people.values()]
+    await town.count(*town.people.values())
+    assert [blocks.head(person.ledger.db, person.key) for person in town.people.values()] == before
+
+
+async def test_a_node_that_has_spoken_for_its_group_writes_no_more_about_it(
+    town: AssemblyTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bakery, _, _ = await shops(town)
+    council = await town.found((town.elder.key, seat(bakery)))
+    text = await town.elder.text(council)
+    await town.tell()
+    await town.elder.vote(text)
+    await decide(town, bakery, text, BAKERY, "yes")
+    assert town.baker.tally(text).final
+    town.clock.time += 2 * HOUR
+    monkeypatch.setattr(town.baker.ledger, "transact", None)  # nothing to write
+    for _ in range(2):
+        await town.baker.counting.step()
+
+
+async def nested(town: AssemblyTown, width: int, amendments: int) -> tuple[int, int]:
+    """A stranger's groups of groups, four levels, each to be amended in so many ways; how many blocks and groups."""
+    stranger, until = town.elder, town.clock.now() + HOUR
+    level: list[PublicKey] = []
+    count = 0
+    for depth in range(DEPTH + 1):
+        made = []
+        for number in range(width if depth < DEPTH else 1):
+            rule = Rule("majority")
+            said = FoundAssembly(f"{depth} {number}", "", (stranger.key, *level), 1, rule, rule, rule, rule, None)
+            group = await stranger.say(said)
+            for change in range(amendments):
+                await stranger.say(AmendCharter(group, f"change {change}", "", (), (), 2, (), until))
+            made.append(seat(group))
+        level, count = made, count + len(made)
+    return count * (1 + amendments), count
+
+
+def questions(person: Person) -> int:
+    """How many questions reading all charters asks the database."""
+    asked: list[str] = []
+    person.ledger.db.set_trace_callback(asked.append)
+    assert charters(person.ledger.db)
+    person.ledger.db.set_trace_callback(None)
+    return len(asked)
+
+
+async def test_nested_groups_with_many_amendments_cost_no_more_than_their_blocks(tmp_path: Path) -> None:
+    per_block = []
+    for width, amendments in ((1, 1), (5, 4)):
+        town = AssemblyTown(tmp_path / f"{width}")
+        town.folder.mkdir()
+        town.add("elder")
+        made, _ = await nested(town, width, amendments)
+        per_block.append(questions(town.elder) / made)
+        town.close()
+    alone, many = per_block
+    assert many <= alone

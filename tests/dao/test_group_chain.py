@@ -4,10 +4,11 @@ import asyncio
 import itertools
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from overlay.dao import chronicle
+from overlay.dao import account, chronicle, group_key
 from overlay.dao.group_chain import SHARE
 from overlay.dao.order_messages import Answered, AskLock, AskPrepare, AskShare, AskVote, Lock, Prepared, Proof
 from overlay.dao.turns import TURN_SECONDS
@@ -17,8 +18,9 @@ from overlay.network.network import CallFailed, Refusal
 from overlay.trustchain import blocks
 from overlay.trustchain.block import GENESIS_HASH, BlockHash, HalfBlock
 from overlay.trustchain.ledger import meaning
-from overlay.trustchain.statements import Decide, ProposeText, RecordPayout
+from overlay.trustchain.statements import Decide, HoldLedgerShare, ProposeText, RecordPayout
 from overlay.trustchain.statements import encode as encode_statement
+from tests.dao.assembly_town import AssemblyTown
 from tests.dao.group_town import GroupTown
 
 
@@ -77,6 +79,24 @@ async def test_a_payout_that_no_reorganisation_undoes_is_said_too(five: GroupTow
     assert isinstance(said, RecordPayout)
     assert said.proposal == proposal
     assert paid.previous_hash == decided.hash
+
+
+async def test_the_group_says_of_no_proposal_made_to_look_alike_that_it_was_paid(
+    five: GroupTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "LOCKTIME_BITS", 5)
+    decided = await five.approved(five.engineer)
+    await five.ground(five.welder, decided, lower=True)
+    await five.tell()
+    assert await five.step(five.engineer) == []
+    await five.mine(chronicle.SETTLED_DEPTH)
+    assert await five.step() == []
+    for _ in range(3):
+        assert await five.write() == []
+        await five.tell()
+        wait(five)
+    about = [said.proposal for block in chain_of(five) if isinstance(said := meaning(block), Decide | RecordPayout)]
+    assert about == [decided, decided]
 
 
 async def test_the_group_is_silent_below_its_quorum_and_speaks_when_enough_are_back(five: GroupTown) -> None:
@@ -237,3 +257,51 @@ def draft(
     kind, transaction = encode_statement(said or ProposeText(town.id, "We are", "all fools", 0))
     link = about.sequence_number if about else 0
     return HalfBlock(town.agent, 1, to, link, GENESIS_HASH, kind, transaction, 0)
+
+
+@pytest.mark.parametrize("speaks_late", [False, True])
+async def test_no_late_word_of_a_removed_member_takes_the_groups_key_back(tmp_path: Path, speaks_late: bool) -> None:
+    """The first key lacks one word when its holder is removed; those who stay make another, and that is the group's."""
+    town = AssemblyTown(tmp_path)
+    farmer, baker, mechanic = town.add("farmer", "baker", "mechanic")
+    id_ = await town.found((farmer.key, baker.key, mechanic.key))
+    first, second, recovery = bytes([1]) * 32, bytes([2]) * 32, bytes(32)
+    for person in (farmer, baker):
+        await person.say(HoldLedgerShare(id_, first, recovery))
+    change = await farmer.amend(id_, remove=(mechanic.key,))
+    await town.vote(change, farmer="yes", baker="yes")
+    for person in (farmer, baker):
+        await person.say(HoldLedgerShare(change, second, recovery))
+    if speaks_late:
+        await mechanic.say(HoldLedgerShare(id_, first, recovery))
+    await town.tell()
+    db, group = farmer.ledger.db, farmer.group(id_)
+    agent = group_key.agent_of(db, group)
+    assert agent == group_key.agent_key(id_, second)
+    for position in (1, 2):
+        by = group_key.writers(db, group, agent, position)
+        assert by is not None
+        assert by.members == (farmer.key, baker.key)
+    town.close()
+
+
+async def test_a_key_shared_anew_is_written_with_by_its_first_holders_until_the_group_hands_over(
+    tmp_path: Path,
+) -> None:
+    town = AssemblyTown(tmp_path)
+    farmer, baker, mechanic = people = town.add("farmer", "baker", "mechanic")
+    id_ = await town.found(person.key for person in people)
+    for person in people:
+        await person.say(HoldLedgerShare(id_, bytes([1]) * 32, bytes(32)))
+    change = await farmer.amend(id_, remove=(mechanic.key,))
+    await town.vote(change, farmer="yes", baker="yes")
+    for person in (farmer, baker):
+        await person.say(HoldLedgerShare(change, bytes([1]) * 32, bytes([9]) * 32))
+    await town.tell()
+    group = farmer.group(id_)
+    agent = group_key.agent_of(farmer.ledger.db, group)
+    assert agent == group_key.agent_key(id_, bytes([1]) * 32)
+    by = group_key.writers(farmer.ledger.db, group, agent, 1)
+    assert by is not None
+    assert by.version == id_
+    town.close()

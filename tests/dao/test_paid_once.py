@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from overlay.dao import policy
+from overlay.dao import account, chronicle, policy
 from overlay.dao.bitcoin.backend import Rejected
 from overlay.dao.messages import AskCommitments
 from overlay.dao.treasury import is_paid, signed
 from overlay.network.messages import encode
 from overlay.network.network import Refusal
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.statements import RecordPayout
 from tests.dao.bitcoin.helpers import Purse
@@ -46,9 +47,9 @@ async def sign_with(town: GroupTown, role: str, proposal: BlockHash, fee_rate: i
     return keep[0]
 
 
-async def send(town: GroupTown, raw: bytes, blocks: int = 1) -> None:
+async def send(town: GroupTown, raw: bytes, count: int = 1) -> None:
     await town.rpc("sendrawtransaction", raw.hex())
-    await town.mine(blocks)
+    await town.mine(count)
 
 
 async def ask_farmer(town: GroupTown, proposal: BlockHash, coins: slice = FROM_OLDEST) -> None:
@@ -91,7 +92,7 @@ async def test_it_sees_so_through_the_payments_that_came_after(three: GroupTown)
     amounts = (1_500_000, 700_000, 800_000, 900_000)
     proposals = [await three.approved(three.mechanic, amount) for amount in amounts]
     for proposal in proposals:
-        await send(three, await sign_with(three, "baker", proposal), blocks=7)
+        await send(three, await sign_with(three, "baker", proposal), 7)
     with pytest.raises(Refusal, match="paid already"):
         await ask_farmer(three, proposals[0])
     assert [is_paid(three.farmer.ledger.db, each) for each in proposals] == [True] * 4
@@ -128,3 +129,78 @@ async def test_a_deposit_that_looks_like_a_payment_of_another_amount_pays_nothin
     await three.fund(BTC // 100, BTC // 100)
     await three.step(three.baker)
     assert not is_paid(three.baker.ledger.db, proposal)
+
+
+@pytest.fixture
+def short_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lock times that a test finds twice at once, as somebody with some minutes finds the real ones twice."""
+    monkeypatch.setattr(account, "LOCKTIME_BITS", 5)
+
+
+@pytest.mark.usefixtures("short_tags")
+@pytest.mark.parametrize("lower", [True, False])
+async def test_no_proposal_made_to_look_alike_takes_the_payment_from_the_one_that_was_decided(
+    three: GroupTown, lower: bool
+) -> None:
+    decided = await three.approved(three.mechanic)
+    alike = await three.ground(three.mechanic, decided, lower=lower)
+    await three.tell()
+    assert account.tag(alike) == account.tag(decided)
+    await send(three, await sign_with(three, "baker", decided))
+    with pytest.raises(Refusal, match="paid already"):
+        await ask_farmer(three, decided)
+    three.clock.time += 100_000  # type: ignore[attr-defined]
+    assert await three.step() == []
+    assert await three.mempool() == []
+    assert is_paid(three.farmer.ledger.db, decided)
+    assert await three.received(WELDER) == 1_500_000
+
+
+@pytest.mark.usefixtures("short_tags")
+async def test_whoever_knew_only_the_one_that_looks_alike_when_it_was_paid_does_not_pay_again(three: GroupTown) -> None:
+    """The farmer hears of the decision when no reorganisation can undo the payment any more."""
+    farmer, mechanic = three.farmer, three.mechanic
+    decided = await three.propose(mechanic)
+    await three.tell(farmer)
+    for member in (three.baker, mechanic):
+        await member.vote(decided)
+    await three.tell(farmer)
+    await three.decide(decided, farmer)
+    alike = blocks.by_hash(mechanic.ledger.db, await three.ground(mechanic, decided, lower=True))
+    assert alike is not None
+    await farmer.ledger.ingest([alike])
+    await send(three, await sign_with(three, "baker", decided), chronicle.SETTLED_DEPTH)
+    await farmer.account(three.id)
+    assert is_paid(farmer.ledger.db, alike.hash)
+    await three.tell()
+    assert farmer.tally(decided).final
+    with pytest.raises(Refusal, match="paid already"):
+        await ask_farmer(three, decided)
+    assert await three.step() == []
+    assert await three.step() == []
+    assert await three.mempool() == []
+    assert is_paid(farmer.ledger.db, decided)
+
+
+async def test_a_payment_behind_a_later_one_is_known_when_its_proposal_is_heard_of_at_last(three: GroupTown) -> None:
+    """The farmer does not know the first, and no reorganisation can undo the third, which spends its change."""
+    farmer, baker, mechanic = three.farmer, three.baker, three.mechanic
+    later, last = await three.approved(mechanic, 800_000), await three.approved(mechanic, 900_000)
+    first = await three.propose(baker)
+    await three.tell(farmer)
+    for member in (baker, mechanic):
+        await member.vote(first)
+    await three.tell(farmer)
+    await three.decide(first, farmer)
+    await send(three, await sign_with(three, "baker", first))
+    for each in (later, last):
+        await send(three, await sign_with(three, "baker", each), chronicle.SETTLED_DEPTH)
+    await farmer.account(three.id)
+    assert is_paid(farmer.ledger.db, last)
+    await three.tell()
+    assert farmer.tally(first).final
+    with pytest.raises(Refusal, match="paid already"):
+        await ask_farmer(three, first)
+    assert await three.step() == []
+    assert await three.mempool() == []
+    assert is_paid(farmer.ledger.db, first)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from overlay.dao import governance, limits, policy
+from overlay.dao import account, chronicle, governance, limits, policy
 from overlay.dao.charters import fault
 from overlay.dao.governance import NotAllowed
 from overlay.dao.policy import Violation
@@ -119,3 +119,35 @@ def test_the_limits_themselves_are_allowed_and_one_satoshi_more_is_not() -> None
 
 def test_zero_is_no_limit() -> None:
     assert limits.excess(Limits(BLOCKS, 0, 0), (payee(1, 10**15),)) is None
+
+
+@pytest.mark.parametrize("lower", [True, False])
+async def test_a_transaction_that_fits_two_proposals_counts_once_for_the_decided_one(
+    careful: GroupTown, monkeypatch: pytest.MonkeyPatch, lower: bool
+) -> None:
+    monkeypatch.setattr(account, "LOCKTIME_BITS", 5)
+    decided = await careful.approved(careful.farmer, 1_200_000)
+    await careful.ground(careful.mechanic, decided, lower=lower)
+    await careful.tell()
+    assert await careful.step(careful.farmer) == []
+    await careful.mine()
+    await careful.step()
+    await careful.tell()
+    group, db = careful.baker.group(careful.id), careful.baker.ledger.db
+    assert len(chronicle.unsettled(db, group)) == 2
+    assert sum(each.total for each in limits.paid_since(db, group, 0)) == 1_200_000
+    assert [each.id for each in limits.paid_since(db, group, 0)] == [decided]
+    await careful.approved(careful.baker, 800_000, script=MASON, payee=careful.mechanic.key)
+    assert await careful.step(careful.baker) == []
+    assert len(await careful.mempool()) == 1
+
+
+async def test_a_transaction_that_members_recorded_for_two_proposals_counts_once(careful: GroupTown) -> None:
+    height = (await careful.mechanic.account(careful.id)).height
+    for title in ("one", "another"):
+        proposal = await careful.approved(careful.farmer, 1_200_000, title=title)
+        for member in (careful.farmer, careful.baker):
+            await member.say(RecordPayout(proposal, bytes(32), height + 1, ()))
+    await careful.tell()
+    group, db = careful.mechanic.group(careful.id), careful.mechanic.ledger.db
+    assert sum(each.total for each in limits.paid_since(db, group, height)) == 1_200_000

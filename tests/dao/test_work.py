@@ -1,5 +1,6 @@
 """Pay for change: agreed to, delivered, accepted by a second vote, and only then paid."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from overlay.dao.motions import Work
 from overlay.dao.policy import Violation, check_approved
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.statements import AcceptWork, CastVote, Decide, DeliverWork, Media, ProposeWork
+from tests.dao.assembly_town import AssemblyTown, word
 from tests.dao.bitcoin.helpers import Purse
 from tests.dao.group_town import MINUTE, GroupTown, Member
 
@@ -161,3 +163,61 @@ async def test_a_work_with_a_price_that_is_never_paid_is_refused_at_once(three: 
     for changes, sentence in (({"amount": 100}, "between 330 and"), ({"script": b"\x6a\x04abcd"}, "no address")):
         with pytest.raises(NotAllowed, match=sentence):
             await wanted(three, three.mechanic, **changes)
+
+
+async def test_a_work_accepted_under_one_charter_is_not_accepted_again_under_the_next(tmp_path: Path) -> None:
+    """The mechanic, who has counted nothing yet, and the dyer, who is new, are free to say their first words."""
+    town = AssemblyTown(tmp_path)
+    farmer, baker, mechanic, dyer = people = town.add("farmer", "baker", "mechanic", "dyer")
+    group, until = await town.found(person.key for person in people[:3]), town.clock.now() + 60 * MINUTE
+    script = Purse("worker").script
+    asked = await farmer.say(ProposeWork(group, "roof", "", dyer.key, script, PRICE, None, until))
+    await town.vote(asked, farmer="yes", baker="yes", mechanic="yes")
+    delivery = await dyer.say(DeliverWork(asked, EVIDENCE, "done"))
+    await town.tell()
+    head = ("accept", "", dyer.key, script, PRICE, 10_000, until, asked, delivery)
+    first = await farmer.say(AcceptWork(group, *head))
+    await town.tell(farmer, baker)
+    for person in (farmer, baker):
+        await person.vote(first)
+    await town.tell(farmer, baker)
+    await town.count(farmer, baker)
+    change = await farmer.amend(group, remove=(baker.key,), admit=(dyer.key,))
+    await town.tell(farmer, baker, dyer)
+    for person in (farmer, baker):
+        await person.vote(change)
+    await town.tell(farmer, baker, dyer)
+    await town.count(farmer, baker, dyer)
+    await town.tell()
+    assert mechanic.group(group).version == change
+    second = await dyer.say(AcceptWork(change, *head))
+    await town.tell()
+    with pytest.raises(NotAllowed, match="accepted under an earlier version of the charter"):
+        await mechanic.vote(second)
+    votes = [await person.say(CastVote(second, "yes", "")) for person in (mechanic, dyer)]
+    await town.tell()
+    assert not await mechanic.count_alone(second)
+    for person in (mechanic, dyer):
+        await person.say(word(second, *votes))
+    await town.tell()
+    for person in people:
+        assert (person.tally(first).final, person.tally(second).final) == (True, False)
+    town.close()
+
+
+async def test_a_work_that_was_not_accepted_before_a_change_is_accepted_after_it(tmp_path: Path) -> None:
+    town = AssemblyTown(tmp_path)
+    farmer, baker, mechanic = people = town.add("farmer", "baker", "mechanic")
+    group, until = await town.found(person.key for person in people), town.clock.now() + 60 * MINUTE
+    script = Purse("worker").script
+    asked = await farmer.say(ProposeWork(group, "roof", "", mechanic.key, script, PRICE, None, until))
+    await town.vote(asked, farmer="yes", baker="yes", mechanic="yes")
+    delivery = await mechanic.say(DeliverWork(asked, EVIDENCE, "done"))
+    head = ("accept", "", mechanic.key, script, PRICE, 10_000, until, asked, delivery)
+    first = await farmer.say(AcceptWork(group, *head))
+    change = await farmer.amend(group, remove=(baker.key,))
+    await town.vote(change, farmer="yes", baker="yes", mechanic="yes")
+    second = await farmer.say(AcceptWork(change, *head))
+    await town.vote(second, farmer="yes", mechanic="yes")
+    assert (mechanic.tally(first).final, mechanic.tally(second).final) == (False, True)
+    town.close()
