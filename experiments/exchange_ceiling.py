@@ -23,7 +23,7 @@ from typing import Any
 
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.content.tallies import TalliesView
-from overlay.dao.groups import GroupsView
+from overlay.dao.assembly.groups import GroupsView
 from overlay.economy import exchange
 from overlay.economy.exchange import Amount
 from overlay.economy.holdings import HoldingsView

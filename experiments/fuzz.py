@@ -39,9 +39,9 @@ from PIL import Image
 
 from experiments.junk_flood import handshakes
 from overlay.content.picture import BadPicture, check_picture
-from overlay.dao import messages as dao_messages
 from overlay.dao.bitcoin.psbt import from_psbt
 from overlay.dao.bitcoin.psbt_maps import InvalidPsbt
+from overlay.dao.keyring import messages as dao_messages
 from overlay.economy import bundle
 from overlay.economy.bundle import BadBundle
 from overlay.keys import InvalidKey, PublicKey, parse_public_key

@@ -21,12 +21,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from overlay.dao import governance, handover, policy
-from overlay.dao.account import Account
+from overlay.dao.assembly import governance
+from overlay.dao.assembly.proposals import Payment
 from overlay.dao.bitcoin.psbt_maps import InvalidPsbt
-from overlay.dao.messages import AskCommitments
-from overlay.dao.policy import Violation
-from overlay.dao.proposals import Payment
+from overlay.dao.funds import handover, policy
+from overlay.dao.funds.account import Account
+from overlay.dao.funds.policy import Violation
+from overlay.dao.keyring.messages import AskCommitments
 from overlay.network.messages import encode
 from overlay.network.network import Refusal
 from overlay.trustchain.block import BlockHash

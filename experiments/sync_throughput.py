@@ -27,7 +27,7 @@ import psutil
 
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.content.tallies import TalliesView
-from overlay.dao.groups import GroupsView
+from overlay.dao.assembly.groups import GroupsView
 from overlay.economy.holdings import HoldingsView
 from overlay.economy.members import MembersView, member_keys
 from overlay.keys import Identity

@@ -28,13 +28,16 @@ from pathlib import Path
 from typing import Any
 
 from overlay.clock import SystemRandomness
-from overlay.dao import custody, governance, group_chain, signer
-from overlay.dao.charters import host_keys
-from overlay.dao.group_scribe import NotWritten
-from overlay.dao.keygen import KeygenFailed
-from overlay.dao.messages import AskCommitments, AskShares, Commitments, SignatureShares
-from overlay.dao.order_messages import AskLock, AskShare, Locked, ShareGiven
-from overlay.dao.roast import TooFew
+from overlay.dao.assembly import governance
+from overlay.dao.assembly.charters import host_keys
+from overlay.dao.chain import group_chain
+from overlay.dao.chain.group_scribe import NotWritten
+from overlay.dao.chain.order_messages import AskLock, AskShare, Locked, ShareGiven
+from overlay.dao.funds import signer
+from overlay.dao.funds.roast import TooFew
+from overlay.dao.keyring import custody
+from overlay.dao.keyring.keygen import KeygenFailed
+from overlay.dao.keyring.messages import AskCommitments, AskShares, Commitments, SignatureShares
 from overlay.keys import PublicKey
 from overlay.network.messages import BadMessage, decode
 from overlay.network.network import CallFailed, Refusal

@@ -35,16 +35,17 @@ from typing import Any
 
 from experiments import frost_speed, peers
 from overlay.clock import SystemClock, SystemRandomness
-from overlay.dao import custody, policy, treasury
-from overlay.dao.agenda import Agenda, open_now
+from overlay.dao.assembly.agenda import Agenda, open_now
+from overlay.dao.assembly.charters import charter, threshold_key
+from overlay.dao.assembly.governance import tally
+from overlay.dao.assembly.groups import GroupsView
+from overlay.dao.assembly.proposals import payment
 from overlay.dao.bitcoin.jsonrpc import CookieFile, JsonRpc
 from overlay.dao.bitcoin.regtest import RegtestService, serve
-from overlay.dao.charters import charter, threshold_key
 from overlay.dao.frost import chilldkg
-from overlay.dao.governance import tally
-from overlay.dao.groups import GroupsView
-from overlay.dao.proposals import payment
-from overlay.dao.treasury import signed
+from overlay.dao.funds import policy, treasury
+from overlay.dao.funds.treasury import signed
+from overlay.dao.keyring import custody
 from overlay.economy.members import MembersView
 from overlay.keys import Identity, PublicKey
 from overlay.network.network import Network

@@ -11,7 +11,7 @@ import math
 import sqlite3
 
 from overlay.clock import Clock
-from overlay.dao.charters import charters
+from overlay.dao.assembly.charters import charters
 from overlay.keys import PublicKey
 from overlay.network.heads import DECLARE
 from overlay.node.following import followed

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 
 from overlay.content import ContentSession
+from overlay.dao.assembly.counting import Counting
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend
-from overlay.dao.counting import Counting
-from overlay.dao.group_scribe import NotWritten
-from overlay.dao.group_words import GroupWords
-from overlay.dao.keygen import KeyGeneration, KeygenFailed, to_look_after
-from overlay.dao.signer import Signer
-from overlay.dao.treasury import PaymentFailed, Treasury
+from overlay.dao.chain.group_scribe import NotWritten
+from overlay.dao.chain.group_words import GroupWords
+from overlay.dao.funds.signer import Signer
+from overlay.dao.funds.treasury import PaymentFailed, Treasury
+from overlay.dao.keyring.keygen import KeyGeneration, KeygenFailed, to_look_after
 from overlay.economy import exchange, succession
 from overlay.economy.errors import TooLongAHistory
 from overlay.economy.exchange import Refused

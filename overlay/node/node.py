@@ -11,12 +11,14 @@ from overlay.clock import Clock, Randomness
 from overlay.content import ContentSession, tallies, token_of
 from overlay.content.events import ContentEvent
 from overlay.content.tallies import TalliesView, announce
-from overlay.dao import custody, group_order, policy, treasury
+from overlay.dao.assembly.groups import GroupsView
 from overlay.dao.bitcoin.backend import ChainBackend
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
 from overlay.dao.bitcoin.esplora import EsploraBackend
 from overlay.dao.bitcoin.jsonrpc import CookieFile, Password
-from overlay.dao.groups import GroupsView
+from overlay.dao.chain import group_order
+from overlay.dao.funds import policy, treasury
+from overlay.dao.keyring import custody
 from overlay.economy.holdings import HoldingsView
 from overlay.economy.members import Commons, MembersView, commons, member_keys
 from overlay.keys import PublicKey

@@ -9,7 +9,7 @@ from functools import partial
 from overlay.content import ContentError, ContentReceived, ContentSession, FolderError
 from overlay.content.events import ContentEvent
 from overlay.content.tallies import countersign, record_sent, seeds, sign_tally, tallies
-from overlay.dao.reading import to_read
+from overlay.dao.assembly.reading import to_read
 from overlay.economy.holdings import holdings
 from overlay.economy.members import member
 from overlay.keys import PublicKey

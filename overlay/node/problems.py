@@ -3,13 +3,13 @@
 import msgspec
 
 from overlay.content import BadPicture, ContentError, FolderError
+from overlay.dao.assembly.governance import NotAllowed
 from overlay.dao.bitcoin.address import InvalidAddress
 from overlay.dao.bitcoin.backend import BackendError, Rejected
 from overlay.dao.bitcoin.payment import PaymentError
 from overlay.dao.bitcoin.psbt_maps import InvalidPsbt
 from overlay.dao.bitcoin.transaction import InvalidTransaction
-from overlay.dao.governance import NotAllowed
-from overlay.dao.policy import Violation
+from overlay.dao.funds.policy import Violation
 from overlay.economy.bundle import BadBundle
 from overlay.economy.errors import TooLongAHistory
 from overlay.economy.exchange import Refused

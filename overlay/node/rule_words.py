@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from overlay.dao.bylaws import AMENDMENTS, PAYMENTS, TEXTS, WORKS
+from overlay.dao.assembly.bylaws import AMENDMENTS, PAYMENTS, TEXTS, WORKS
 from overlay.trustchain.statements import MAX_WAIT, Rule
 
 # The classes of decisions, by the words that people use.

@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from overlay.dao import governance, mandates, policy, treasury
-from overlay.dao.amendments import propose_amendment
-from overlay.dao.bylaws import Charter
-from overlay.dao.charters import current
-from overlay.dao.counting import Counting
-from overlay.dao.groups import GroupsView
-from overlay.dao.proposals import Proposal, proposal
-from overlay.dao.tallies import Tally, tally
+from overlay.dao.assembly import governance, mandates
+from overlay.dao.assembly.amendments import propose_amendment
+from overlay.dao.assembly.bylaws import Charter
+from overlay.dao.assembly.charters import current
+from overlay.dao.assembly.counting import Counting
+from overlay.dao.assembly.groups import GroupsView
+from overlay.dao.assembly.proposals import Proposal, proposal
+from overlay.dao.assembly.tallies import Tally, tally
+from overlay.dao.funds import policy, treasury
 from overlay.economy.members import MembersView
 from overlay.keys import Identity, PublicKey
 from overlay.trustchain import blocks

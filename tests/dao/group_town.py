@@ -13,24 +13,27 @@ from pathlib import Path
 from typing import Any, cast
 
 from overlay.clock import Clock, SystemClock
-from overlay.dao import custody, governance, group_key, group_order, policy, treasury
-from overlay.dao.account import Account, tag
+from overlay.dao.assembly import governance
+from overlay.dao.assembly.charters import Charter, charter
+from overlay.dao.assembly.governance import Tally, tally
+from overlay.dao.assembly.groups import GroupsView
+from overlay.dao.assembly.proposals import Payment, Proposal, payment, proposal
 from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
 from overlay.dao.bitcoin.jsonrpc import CookieFile
 from overlay.dao.bitcoin.networks import Network as Chain
 from overlay.dao.bitcoin.regtest import RegtestService, serve
 from overlay.dao.bitcoin.regtest import blocks as regtest_blocks
-from overlay.dao.charters import Charter, charter
-from overlay.dao.custody import Share
-from overlay.dao.governance import Tally, tally
-from overlay.dao.group_scribe import NotWritten
-from overlay.dao.group_words import GroupWords
-from overlay.dao.groups import GroupsView
-from overlay.dao.keygen import KeyGeneration
-from overlay.dao.proposals import Payment, Proposal, payment, proposal
-from overlay.dao.signer import Signer, script_of
-from overlay.dao.treasury import PaymentFailed, Signed, Treasury
+from overlay.dao.chain import group_order
+from overlay.dao.chain.group_scribe import NotWritten
+from overlay.dao.chain.group_words import GroupWords
+from overlay.dao.funds import policy, treasury
+from overlay.dao.funds.account import Account, tag
+from overlay.dao.funds.signer import Signer, script_of
+from overlay.dao.funds.treasury import PaymentFailed, Signed, Treasury
+from overlay.dao.keyring import custody, group_key
+from overlay.dao.keyring.custody import Share
+from overlay.dao.keyring.keygen import KeyGeneration
 from overlay.economy.members import MembersView
 from overlay.keys import Identity, PublicKey
 from overlay.network.messages import BadMessage

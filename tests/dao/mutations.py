@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from overlay.dao import policy
-from overlay.dao.account import Account
+from overlay.dao.assembly.proposals import Payment
 from overlay.dao.bitcoin import psbt, taproot
 from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.payment import UnsignedPayment
 from overlay.dao.bitcoin.psbt_maps import Reader, compact_size
 from overlay.dao.bitcoin.transaction import Transaction, Txid, TxInput, TxOutput, serialize
-from overlay.dao.proposals import Payment
+from overlay.dao.funds import policy
+from overlay.dao.funds.account import Account
 from tests.dao.bitcoin.helpers import Purse
 
 THIEF = Purse("thief").script

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from overlay.clock import SystemClock
-from overlay.dao import governance, turns
-from overlay.dao.charters import charters, share_holders, threshold_key
-from overlay.dao.custody import host_key
-from overlay.dao.keygen import KeygenFailed
-from overlay.dao.proposals import payouts
-from overlay.dao.treasury import PaymentFailed, is_paid
+from overlay.dao.assembly import governance, turns
+from overlay.dao.assembly.charters import charters, share_holders, threshold_key
+from overlay.dao.assembly.proposals import payouts
+from overlay.dao.funds.treasury import PaymentFailed, is_paid
+from overlay.dao.keyring.custody import host_key
+from overlay.dao.keyring.keygen import KeygenFailed
 from overlay.economy.members import member_keys
 from overlay.keys import PublicKey
 from overlay.network.network import Network

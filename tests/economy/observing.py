@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overlay.content.tallies import TalliesView
-from overlay.dao.groups import GroupsView
+from overlay.dao.assembly.groups import GroupsView
 from overlay.economy.faults import faults
 from overlay.economy.holdings import HoldingsView
 from overlay.economy.members import MembersView

@@ -3,9 +3,9 @@
 import pytest
 
 from experiments import mutated_payments, peers, treasury_speed
-from overlay.dao import policy
 from overlay.dao.bitcoin import payment as payments
 from overlay.dao.bitcoin.transaction import InvalidTransaction
+from overlay.dao.funds import policy
 
 
 async def test_of_changed_payments_none_is_signed() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from overlay.dao import group_key
-from overlay.dao.charters import Charter, current, custodians
+from overlay.dao.assembly.charters import Charter, current, custodians
+from overlay.dao.keyring import group_key
 from overlay.keys import PublicKey
 from overlay.node import wire
 from overlay.node.actions import commons, custody, governing, groups, proposals

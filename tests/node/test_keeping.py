@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from overlay.clock import SystemClock, SystemRandomness
-from overlay.dao.groups import GroupsView
+from overlay.dao.assembly.groups import GroupsView
 from overlay.economy.holdings import HoldingsView
 from overlay.economy.members import MembersView
 from overlay.economy.standing import Standing

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from overlay.dao import custody, governance
-from overlay.dao.charters import charters, host_keys, threshold_key
-from overlay.dao.governance import NotAllowed
-from overlay.dao.proposals import payments
+from overlay.dao.assembly import governance
+from overlay.dao.assembly.charters import charters, host_keys, threshold_key
+from overlay.dao.assembly.governance import NotAllowed
+from overlay.dao.assembly.proposals import payments
+from overlay.dao.keyring import custody
 from overlay.economy import exchange
 from overlay.economy.exchange import Amount, Refused, TooLongAHistory
 from overlay.economy.holdings import issuer_of

@@ -1,8 +1,10 @@
 """Who holds a group's keys, and what a member does about a device that is lost."""
 
-from overlay.dao import ceremonies, charters, group_key, group_order
-from overlay.dao.charters import Charter
-from overlay.dao.keygen import KeygenFailed
+from overlay.dao.assembly import charters
+from overlay.dao.assembly.charters import Charter
+from overlay.dao.chain import group_order
+from overlay.dao.keyring import ceremonies, group_key
+from overlay.dao.keyring.keygen import KeygenFailed
 from overlay.node.actions.lookup import block_hash, name_of
 from overlay.node.actions.registry import BadRequest, NotFound, action, query
 from overlay.node.node import Node

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from overlay.dao import charters as charters_of
-from overlay.dao import decision_log, governance, mandates, motions
-from overlay.dao.agenda import open_now
-from overlay.dao.amendments import propose_amendment
+from overlay.dao.assembly import charters as charters_of
+from overlay.dao.assembly import decision_log, governance, mandates, motions
+from overlay.dao.assembly.agenda import open_now
+from overlay.dao.assembly.amendments import propose_amendment
+from overlay.dao.assembly.bylaws import AMENDMENTS, PAYMENTS, TEXTS, WORKS, Charter
+from overlay.dao.assembly.charters import current, custodians
+from overlay.dao.assembly.delegation import delegations
+from overlay.dao.assembly.proposals import proposal
+from overlay.dao.assembly.work import deliveries
 from overlay.dao.bitcoin import address
-from overlay.dao.bylaws import AMENDMENTS, PAYMENTS, TEXTS, WORKS, Charter
-from overlay.dao.charters import current, custodians
-from overlay.dao.delegation import delegations
-from overlay.dao.proposals import proposal
-from overlay.dao.work import deliveries
 from overlay.files import write_file
 from overlay.node import rule_words
 from overlay.node.actions.lookup import block_hash, find_member

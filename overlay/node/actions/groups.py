@@ -2,13 +2,14 @@
 
 from msgspec.structs import replace
 
-from overlay.dao import charters as charters_
-from overlay.dao import custody, governance
+from overlay.dao.assembly import charters as charters_
+from overlay.dao.assembly import governance
+from overlay.dao.assembly.bylaws import AMENDMENTS, PAYMENTS, TEXTS, USUAL_AMENDMENTS, WORKS, seat
+from overlay.dao.assembly.groups import Charter, charters, host_keys, share_holders, threshold_key
 from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.backend import BackendError
-from overlay.dao.bylaws import AMENDMENTS, PAYMENTS, TEXTS, USUAL_AMENDMENTS, WORKS, seat
-from overlay.dao.groups import Charter, charters, host_keys, share_holders, threshold_key
-from overlay.dao.signer import script_of
+from overlay.dao.funds.signer import script_of
+from overlay.dao.keyring import custody
 from overlay.keys import PublicKey
 from overlay.node import rule_words
 from overlay.node.actions.lookup import block_hash, find_member

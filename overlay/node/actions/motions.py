@@ -1,14 +1,14 @@
 """One proposal as the interfaces show it, of whatever kind."""
 
-from overlay.dao import decision_log, motions, rules
+from overlay.dao.assembly import decision_log, motions, rules
+from overlay.dao.assembly.bylaws import Charter, amended, group_of
+from overlay.dao.assembly.charters import charter, current
+from overlay.dao.assembly.deciding import acceptance, rule_for
+from overlay.dao.assembly.governance import Tally, tally
+from overlay.dao.assembly.motions import Amendment, Instruction, Place, Work
+from overlay.dao.assembly.proposals import Payment, Proposal, Text
+from overlay.dao.assembly.work import accepted, deliveries
 from overlay.dao.bitcoin import address
-from overlay.dao.bylaws import Charter, amended, group_of
-from overlay.dao.charters import charter, current
-from overlay.dao.deciding import acceptance, rule_for
-from overlay.dao.governance import Tally, tally
-from overlay.dao.motions import Amendment, Instruction, Place, Work
-from overlay.dao.proposals import Payment, Proposal, Text
-from overlay.dao.work import accepted, deliveries
 from overlay.keys import PublicKey
 from overlay.node import rule_words
 from overlay.node.actions.lookup import name_of

@@ -1,10 +1,11 @@
 """Payments that a group's members propose, vote on, and sign."""
 
-from overlay.dao import governance, treasury
+from overlay.dao.assembly import governance
+from overlay.dao.assembly.charters import current
+from overlay.dao.assembly.governance import Outcome
+from overlay.dao.assembly.groups import Charter, Payment, charters, payments, payouts
 from overlay.dao.bitcoin import address
-from overlay.dao.charters import current
-from overlay.dao.governance import Outcome
-from overlay.dao.groups import Charter, Payment, charters, payments, payouts
+from overlay.dao.funds import treasury
 from overlay.keys import PublicKey
 from overlay.node.actions import treasury as treasury_actions
 from overlay.node.actions.lookup import block_hash, find_member, name_of

@@ -2,9 +2,9 @@
 
 import base64
 
-from overlay.dao import handover, policy, treasury
 from overlay.dao.bitcoin.backend import BackendError
-from overlay.dao.policy import Violation
+from overlay.dao.funds import handover, policy, treasury
+from overlay.dao.funds.policy import Violation
 from overlay.node.actions.registry import action
 from overlay.node.actions.treasury import NO_CHAIN, open_purse, payment_of
 from overlay.node.node import Node

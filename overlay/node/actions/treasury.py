@@ -3,15 +3,15 @@
 import urllib.parse
 from dataclasses import dataclass
 
-from overlay.dao import labels, policy, rehearsal, wallet
-from overlay.dao.account import Account
+from overlay.dao.assembly.charters import Charter, charter
+from overlay.dao.assembly.proposals import Payment, payment
 from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend
 from overlay.dao.bitcoin.payment import UnsignedPayment
-from overlay.dao.charters import Charter, charter
-from overlay.dao.custody import Share
-from overlay.dao.proposals import Payment, payment
-from overlay.dao.signer import script_of
+from overlay.dao.funds import labels, policy, rehearsal, wallet
+from overlay.dao.funds.account import Account
+from overlay.dao.funds.signer import script_of
+from overlay.dao.keyring.custody import Share
 from overlay.node import qr
 from overlay.node.actions.lookup import block_hash, name_of
 from overlay.node.actions.registry import NotFound, action, query

@@ -1,0 +1,274 @@
+"""Groups as their members wrote them: charters in all their versions, bound host keys, and who holds a share.
+
+A member can always refuse to begin, but nobody can undo what stands: a key that all members have said they hold a
+share of stays the group's key, whatever one of them signs later, and so does a version that was adopted. A version is
+adopted when the nodes of `Charter.majority` members of the one before it, each with its first word about its
+successor, have counted enough votes for it. Only members who sign two histories can make two versions follow one; then
+the group decides no more.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from overlay.dao.assembly import rules
+from overlay.dao.assembly.bylaws import (
+    AMENDMENTS,
+    USUAL_AMENDMENTS,
+    WORKS,
+    Charter,
+    amended,
+    fault,
+    group_of,
+    rules_of,
+)
+from overlay.dao.assembly.words import MAX_VERSIONS, Evidence, Word, earliest, first_in_slot, path, words
+from overlay.keys import PublicKey
+from overlay.trustchain import blocks
+from overlay.trustchain.block import BlockHash
+from overlay.trustchain.statements import AmendCharter, Limits, Rule
+
+__all__ = [
+    "Charter",
+    "adopted",
+    "adopters",
+    "before_adoption",
+    "belongs",
+    "charter",
+    "charters",
+    "current",
+    "custodians",
+    "fault",
+    "honest",
+    "host_keys",
+    "least_named",
+    "nesting",
+    "rules_of",
+    "share_holders",
+    "spoken",
+    "threshold_key",
+    "versions",
+]
+
+# A council whose members are councils of groups; what is nested deeper has no voice.
+DEPTH = 3
+
+_rule_decoder = msgspec.msgpack.Decoder(Rule)
+_limits_decoder = msgspec.msgpack.Decoder(Limits)
+_amendment_decoder = msgspec.msgpack.Decoder(AmendCharter)
+
+
+def charters(db: sqlite3.Connection) -> list[Charter]:
+    """All groups that this node knows as their charters stand now, in the order of their ids."""
+    return [found for (id_,) in db.execute("SELECT id FROM group_charter ORDER BY id") if (found := current(db, id_))]
+
+
+def charter(db: sqlite3.Connection, version: bytes) -> Charter | None:
+    """A charter in exactly this version, by whose rules what names it is judged; None if it was never adopted."""
+    return next((found for found in versions(db, version) if found.version == version), None)
+
+
+def current(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Charter | None:
+    """The charter of a group, named by any of its versions, as it stands now."""
+    return next(reversed(list(versions(db, group, depth))), None)
+
+
+def versions(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Iterator[Charter]:
+    """All adopted versions of the group that one of them belongs to, the founding first."""
+    found = _founding(db, path(db, group)[0])
+    for _ in range(MAX_VERSIONS):
+        if found is None:
+            return
+        following = adopted(db, found, depth)
+        if len(following) == 1:
+            yield found
+            found = following[0]
+        else:
+            yield replace(found, rivals=tuple(each.version for each in following))
+            return
+
+
+def adopted(db: sqlite3.Connection, base: Charter, depth: int = DEPTH) -> list[Charter]:
+    """The versions that follow one: none, one, or several where members signed two histories."""
+    rows = db.execute(
+        "SELECT a.id, said, proposer FROM group_amendment a JOIN group_proposal p ON p.id = a.id WHERE base = ?"
+        " ORDER BY a.id",
+        (base.version,),
+    ).fetchall()
+    found = []
+    for id_, said, proposer in rows:
+        if proposer not in base.members:
+            continue
+        spoke = adopters(db, base, id_)
+        if spoke and len(spoken(db, base, spoke, depth)) >= base.majority:
+            try:
+                found.append(amended(base, BlockHash(id_), _amendment_decoder.decode(said)))
+            except ValueError:
+                continue  # it says nothing that a group can live by
+    return found
+
+
+def adopters(db: sqlite3.Connection, base: Charter, amendment: bytes) -> Mapping[PublicKey, Word]:
+    """Whose nodes counted enough votes for an amendment, with their first word about what follows this version.
+
+    What stands must not fall with a proof that somebody signed two histories: such a one's words all count, here.
+    """
+    evidence = Evidence(db, base, amendment, AMENDMENTS)
+    valid = earliest(words(db, amendment), evidence, least_named(base, base.amendments, base.majority))
+    first = first_in_slot(db, base.version, (base.version,)) if valid else {}
+    return {
+        author: word for author, word in valid.items() if first[author] == amendment or blocks.has_forked(db, author)
+    }
+
+
+def least_named(group: Charter, rule: Rule, least: int) -> int:
+    """How many yes votes a word names at least; how many said no is the word of those who counted."""
+    return least if rule.of_votes else max(least, rules.fewest(rule, len(group.members)))
+
+
+def spoken(
+    db: sqlite3.Connection, group: Charter, said: Mapping[PublicKey, Word], depth: int = DEPTH
+) -> dict[PublicKey, int]:
+    """Which members have spoken where these people have, and when (milliseconds): in the order of the members.
+
+    A member that is a group speaks with the words of a majority of its own members, in any of its versions; once
+    another follows that one, with words that an adopter gave before it adopted.
+    """
+    found: dict[PublicKey, int] = {}
+    for member in group.members:
+        inner = group_of(member)
+        word = said.get(member)
+        time = (word.time if word else None) if inner is None else _group_spoke(db, inner, said, depth)
+        if time is not None:
+            found[member] = time
+    return found
+
+
+def _group_spoke(db: sqlite3.Connection, group: BlockHash, said: Mapping[PublicKey, Word], depth: int) -> int | None:
+    for version in versions(db, group, depth - 1) if depth > 0 and said else ():
+        heard = before_adoption(db, version, said, depth - 1)
+        times = sorted(spoken(db, version, heard, depth - 1).values())
+        if len(times) >= version.majority:
+            return times[version.majority - 1]
+    return None
+
+
+def before_adoption(
+    db: sqlite3.Connection, version: Charter, said: Mapping[PublicKey, Word], depth: int = DEPTH
+) -> Mapping[PublicKey, Word]:
+    """The words that count under a version: all while nothing follows it, then those that an adopter gave before it
+    adopted what follows. So what was decided stays, and nothing is added."""
+    following = adopted(db, version, depth)
+    if not following:
+        return said
+    last: dict[PublicKey, int] = {}
+    for each in following:
+        for author, word in adopters(db, version, each.version).items():
+            last[author] = min(word.sequence, last.get(author, word.sequence))
+    return {author: word for author, word in said.items() if word.sequence < last.get(author, 0)}
+
+
+def belongs(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: int = DEPTH) -> bool:
+    """Whether somebody is a member, or a member of a group that is one, as their charters stand now."""
+    if person in group.members:
+        return True
+    inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
+    groups = (current(db, each, depth - 1) for each in inner)
+    return any(group is not None and belongs(db, group, person, depth - 1) for group in groups)
+
+
+def nesting(db: sqlite3.Connection, group: Charter, depth: int = DEPTH) -> int:
+    """How many levels of groups a group has among its members, as far as is looked: 0 when all are persons."""
+    inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
+    groups = (current(db, each, depth - 1) for each in inner)
+    return max((1 + nesting(db, each, depth - 1) for each in groups if each is not None), default=0)
+
+
+def _founding(db: sqlite3.Connection, group: bytes) -> Charter | None:
+    row = db.execute(
+        "SELECT founder, name, purpose, threshold, payments, texts FROM group_charter WHERE id = ?", (group,)
+    ).fetchone()
+    if row is None:
+        return None
+    rows = db.execute("SELECT member FROM group_member WHERE charter = ? ORDER BY position", (group,))
+    members = tuple(PublicKey(member) for (member,) in rows)
+    payments, texts = _rule_decoder.decode(row[4]), _rule_decoder.decode(row[5])
+    said = db.execute("SELECT subject, rule FROM group_rule WHERE charter = ?", (group,))
+    more = {subject: _rule_decoder.decode(rule) for subject, rule in said}
+    limits = db.execute("SELECT limits FROM group_limit WHERE charter = ?", (group,)).fetchone()
+    return Charter(
+        id=BlockHash(group),
+        founder=PublicKey(row[0]),
+        name=row[1],
+        purpose=row[2],
+        members=members,
+        threshold=row[3],
+        payments=payments,
+        texts=texts,
+        amendments=more.get(AMENDMENTS, USUAL_AMENDMENTS),
+        works=more.get(WORKS, payments),
+        versions=(BlockHash(group),),
+        roster=members,
+        limits=_limits_decoder.decode(limits[0]) if limits else None,
+    )
+
+
+def honest(db: sqlite3.Connection, group: Charter) -> set[PublicKey]:
+    """The members that are not proven to have signed two histories: only these have a vote."""
+    if db.execute("SELECT 1 FROM forked LIMIT 1").fetchone() is None:  # as nearly always: one question, not one each
+        return set(group.members)
+    return {member for member in group.members if not blocks.has_forked(db, member)}
+
+
+def custodians(db: sqlite3.Connection, group: Charter) -> Charter:
+    """The version whose members hold the key: the newest that all members of have said so, before any has, this one.
+
+    A change of the charter changes who votes at once, and who holds shares only when the shares have been made anew:
+    `SignCharter` and `HoldShare` name the version that they are for.
+    """
+    found = [version for version in versions(db, group.id) if version.version in group.versions]
+    return next((version for version in reversed(found) if _key_of(db, version) is not None), group)
+
+
+def threshold_key(db: sqlite3.Connection, group: Charter) -> bytes | None:
+    """The group's key (33 bytes) once every custodian has said that it holds a share of the very same."""
+    return _key_of(db, custodians(db, group))
+
+
+def host_keys(db: sqlite3.Connection, group: Charter) -> dict[PublicKey, bytes]:
+    """The host key that each member bound when it first signed this version of the charter."""
+    rows = db.execute(
+        "SELECT member, host_key FROM group_signature WHERE charter = ? ORDER BY sequence DESC, block DESC",
+        (group.version,),
+    )
+    signed = {PublicKey(member): bytes(key) for member, key in rows}
+    return {member: signed[member] for member in group.members if member in signed}
+
+
+def share_holders(db: sqlite3.Connection, group: Charter) -> dict[PublicKey, tuple[bytes, bytes]]:
+    """Which threshold key, with which recovery data (its hash), each member said first that it holds a share of."""
+    rows = db.execute(
+        "SELECT member, threshold_key, recovery_hash FROM group_share WHERE charter = ?"
+        " ORDER BY sequence DESC, block DESC",
+        (group.version,),
+    )
+    held = {PublicKey(member): (bytes(key), bytes(recovery)) for member, key, recovery in rows}
+    return {member: held[member] for member in group.members if member in held}
+
+
+def _key_of(db: sqlite3.Connection, group: Charter) -> bytes | None:
+    """The key of one version's members.
+
+    One honest member names one key only, so there is at most one that all have named, and it never changes.
+    """
+    said: dict[bytes, set[tuple[bytes, bytes]]] = {member: set() for member in group.members}
+    rows = db.execute(
+        "SELECT member, threshold_key, recovery_hash FROM group_share WHERE charter = ?", (group.version,)
+    )
+    for member, key, recovery in rows:
+        if member in said:
+            said[member].add((bytes(key), bytes(recovery)))
+    common = set.intersection(*said.values())
+    return min(common)[0] if common else None

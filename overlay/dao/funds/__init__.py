@@ -1,0 +1,1 @@
+"""The treasury: what every signer checks alone, sessions of signing, the wallet."""
