@@ -4,6 +4,7 @@ Numbers are given for ever, so what was looked up stays true, except after a rol
 """
 
 import sqlite3
+from collections.abc import Hashable
 from typing import Any
 
 from overlay.trustchain.sealing import Seal, Unreadable
@@ -31,12 +32,16 @@ class Connection(sqlite3.Connection):
         # How far chains have grown in the running transaction, by their agents' numbers (`blocks.settle`).
         self.grown: dict[int, int] = {}
         self.seal: Seal | None = None
+        # What was derived from one state of the file, and from which (`derived`).
+        self.derived: dict[Hashable, Any] = {}
+        self.state = (0, 0)
 
     def forget(self) -> None:
         """After a rollback: numbers that it gave may be given to others now."""
         self.agents.clear()
         self.halves.clear()
         self.grown.clear()
+        self.derived = {}
 
 
 def seal_of(db: sqlite3.Connection) -> Seal:
@@ -44,6 +49,19 @@ def seal_of(db: sqlite3.Connection) -> Seal:
     if not isinstance(db, Connection) or db.seal is None:
         raise Unreadable("this connection was given no identity, so it reads no sealed part")
     return db.seal
+
+
+def derived(db: sqlite3.Connection) -> dict[Hashable, Any]:
+    """What was worked out from the file as it is now, for whoever asks again; empty after any change. A plain
+    connection remembers nothing."""
+    if not isinstance(db, Connection):
+        return {}
+    # The first number tells of changes through other connections, the second of this one's own.
+    state = (db.execute("PRAGMA data_version").fetchone()[0], db.total_changes)
+    if db.state != state:
+        db.derived = {}  # a new one: what somebody is working out from the former state does not get into it
+        db.state = state
+    return db.derived
 
 
 def growing(db: sqlite3.Connection) -> dict[int, int]:

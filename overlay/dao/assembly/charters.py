@@ -8,8 +8,9 @@ the group decides no more.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +29,7 @@ from overlay.dao.assembly.words import MAX_VERSIONS, Evidence, Word, earliest, f
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
+from overlay.trustchain.connection import derived
 from overlay.trustchain.statements import AmendCharter, Limits, Rule
 
 __all__ = [
@@ -51,6 +53,9 @@ __all__ = [
     "threshold_key",
     "versions",
 ]
+
+T = TypeVar("T")
+_MISSING: Any = object()
 
 # A council whose members are councils of groups; what is nested deeper has no voice.
 DEPTH = 3
@@ -77,7 +82,12 @@ def current(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Charter
 
 def versions(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Iterator[Charter]:
     """All adopted versions of the group that one of them belongs to, the founding first."""
-    found = _founding(db, path(db, group)[0])
+    founding = path(db, group)[0]
+    return iter(_once(db, ("versions", founding, depth), lambda: tuple(_versions(db, founding, depth))))
+
+
+def _versions(db: sqlite3.Connection, founding: BlockHash, depth: int) -> Iterator[Charter]:
+    found = _founding(db, founding)
     for _ in range(MAX_VERSIONS):
         if found is None:
             return
@@ -92,6 +102,10 @@ def versions(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Iterat
 
 def adopted(db: sqlite3.Connection, base: Charter, depth: int = DEPTH) -> list[Charter]:
     """The versions that follow one: none, one, or several where members signed two histories."""
+    return _once(db, ("adopted", base.version, depth), lambda: _adopted(db, base, depth))
+
+
+def _adopted(db: sqlite3.Connection, base: Charter, depth: int) -> list[Charter]:
     rows = db.execute(
         "SELECT a.id, said, proposer FROM group_amendment a JOIN group_proposal p ON p.id = a.id WHERE base = ?"
         " ORDER BY a.id",
@@ -115,6 +129,10 @@ def adopters(db: sqlite3.Connection, base: Charter, amendment: bytes) -> Mapping
 
     What stands must not fall with a proof that somebody signed two histories: such a one's words all count, here.
     """
+    return _once(db, ("adopters", base.version, amendment), lambda: _adopters(db, base, amendment))
+
+
+def _adopters(db: sqlite3.Connection, base: Charter, amendment: bytes) -> Mapping[PublicKey, Word]:
     evidence = Evidence(db, base, amendment, AMENDMENTS)
     valid = earliest(words(db, amendment), evidence, least_named(base, base.amendments, base.majority))
     first = first_in_slot(db, base.version, (base.version,)) if valid else {}
@@ -160,14 +178,19 @@ def before_adoption(
 ) -> Mapping[PublicKey, Word]:
     """The words that count under a version: all while nothing follows it, then those that an adopter gave before it
     adopted what follows. So what was decided stays, and nothing is added."""
-    following = adopted(db, version, depth)
-    if not following:
+    if not adopted(db, version, depth):
         return said
+    last = _once(db, ("last", version.version, depth), lambda: _last_words(db, version, depth))
+    return {author: word for author, word in said.items() if word.sequence < last.get(author, 0)}
+
+
+def _last_words(db: sqlite3.Connection, version: Charter, depth: int) -> dict[PublicKey, int]:
+    """Where on their chains the adopters of what follows a version adopted it."""
     last: dict[PublicKey, int] = {}
-    for each in following:
+    for each in adopted(db, version, depth):
         for author, word in adopters(db, version, each.version).items():
             last[author] = min(word.sequence, last.get(author, word.sequence))
-    return {author: word for author, word in said.items() if word.sequence < last.get(author, 0)}
+    return last
 
 
 def belongs(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: int = DEPTH) -> bool:
@@ -184,6 +207,15 @@ def nesting(db: sqlite3.Connection, group: Charter, depth: int = DEPTH) -> int:
     inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
     groups = (current(db, each, depth - 1) for each in inner)
     return max((1 + nesting(db, each, depth - 1) for each in groups if each is not None), default=0)
+
+
+def _once(db: sqlite3.Connection, key: tuple[Hashable, ...], work: Callable[[], T]) -> T:
+    """What `work` gives, done once for each state of the ledger: groups within groups ask for the same many times."""
+    known = derived(db)
+    found: T = known.get(key, _MISSING)
+    if found is _MISSING:
+        found = known[key] = work()
+    return found
 
 
 def _founding(db: sqlite3.Connection, group: bytes) -> Charter | None:
