@@ -6,6 +6,7 @@ decided is refused at once.
 """
 
 from overlay.dao.assembly import charters, limits, rules
+from overlay.dao.assembly.addressees import misdirected
 from overlay.dao.assembly.bylaws import PAYMENTS, TEXTS
 from overlay.dao.assembly.charters import Charter, adopted, belongs, charter, honest, host_keys, threshold_key
 from overlay.dao.assembly.deciding import slot_of
@@ -87,6 +88,9 @@ def check_payment(tx: Transaction, said: ProposePayment) -> None:
     if threshold_key(tx.db, found) is None:
         raise NotAllowed("this group has no treasury yet: not every member holds a share")
     check_payable(said)
+    elsewhere = misdirected(tx.db, payees_of(said))
+    if elsewhere:
+        raise NotAllowed(elsewhere)
     beyond = limits.excess(found.limits, payees_of(said)) if found.limits else None
     if beyond is not None:
         raise NotAllowed(beyond)

@@ -12,6 +12,7 @@ from enum import Enum
 from msgspec.structs import replace
 
 from overlay.dao.assembly import councils, delegation, rules, work
+from overlay.dao.assembly.addressees import misdirected
 from overlay.dao.assembly.charters import Charter, adopted, belongs, charter, honest
 from overlay.dao.assembly.deciding import Terms, acceptance, decided_by, rule_for, terms
 from overlay.dao.assembly.motions import place
@@ -136,6 +137,8 @@ def _obstacle(db: sqlite3.Connection, group: Charter, asked: Proposal, asks: Ter
     found = place(db, asked.id) if asks.rule.period else None
     if found is not None and found.deadline - found.opened < asks.rule.period:
         return f"the charter gives members {asks.rule.period // 60_000} minutes to vote, and this proposal fewer"
+    if isinstance(asked, Payment) and (elsewhere := misdirected(db, asked.payees)):
+        return elsewhere
     if isinstance(asked, Payment) and asks.slot is not None:
         accepts = acceptance(db, asked.id)
         return work.obstacle(db, group, asked, accepts) if accepts else ""

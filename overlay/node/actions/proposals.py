@@ -9,6 +9,7 @@ from overlay.dao.funds import treasury
 from overlay.keys import PublicKey
 from overlay.node.actions import treasury as treasury_actions
 from overlay.node.actions.lookup import block_hash, find_member, name_of
+from overlay.node.actions.motions import called
 from overlay.node.actions.registry import BadRequest, NotFound, action, query
 from overlay.node.node import Node
 from overlay.node.wire import CastVote, Done, Nothing, Payee, Proposal, Proposals, ProposePayment, Vote
@@ -40,7 +41,7 @@ async def pay(node: Node, ask: ProposePayment) -> Done:
 
 
 def _payee_names(node: Node, asked: Payment) -> str:
-    first = name_of(node, PublicKey(asked.payee))
+    first = called(node, PublicKey(asked.payee))
     return f"{first} and {len(asked.more)} more" if asked.more else first
 
 
@@ -107,7 +108,7 @@ def _proposal(node: Node, group: Charter, asked: Payment) -> Proposal:
         payees=tuple(
             Payee(
                 each.key.hex(),
-                name_of(node, each.key),
+                called(node, each.key),
                 address.encode(each.script, node.config.chain) or each.script.hex(),
                 each.amount,
             )

@@ -13,7 +13,8 @@ from overlay.dao.funds.account import Account
 from overlay.dao.funds.signer import script_of
 from overlay.dao.keyring.custody import Share
 from overlay.node import qr
-from overlay.node.actions.lookup import block_hash, name_of
+from overlay.node.actions.lookup import block_hash
+from overlay.node.actions.motions import called
 from overlay.node.actions.registry import NotFound, action, query
 from overlay.node.node import Node
 from overlay.node.wire import base
@@ -193,6 +194,6 @@ def _entry(node: Node, each: wallet.Entry, height: int) -> wire.HistoryEntry:
 
 
 def _outputs(node: Node, asked: Payment, made: UnsignedPayment) -> tuple[wire.RunOutput, ...]:
-    names = [*(name_of(node, each.key) for each in asked.payees), "change"]
+    names = [*(called(node, each.key) for each in asked.payees), "change"]
     paid = zip(made.transaction.outputs, names, strict=True)
     return tuple(wire.RunOutput(_address(node, each.script_pubkey), each.amount, name) for each, name in paid)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from overlay.node.wire.base import Ask, Id, Tell
+from overlay.node.wire.base import Ask, Id, Line, Minutes, Tell
 
 # Ten transactions of the greatest size in base64, as BIP174 hands them about.
 PsbtFile = Annotated[bytes, Meta(max_length=1_000_000)]
@@ -30,6 +30,16 @@ class LabelTreasury(Ask, frozen=True):
 
     about: Id
     label: Annotated[str, Meta(max_length=280)]
+
+
+class MoveTreasury(Ask, frozen=True):
+    """Propose that `group` pays all that its treasury holds to the treasury of the group `to`."""
+
+    group: Id
+    to: Id
+    title: Annotated[str, Meta(max_length=60)] = ""
+    reason: Line = ""
+    minutes: Minutes = 60 * 24 * 7
 
 
 class ShowPsbt(Ask, frozen=True):
@@ -107,6 +117,19 @@ class Fees(Tell, frozen=True):
     inputs: int
     vsize: int
     fee: int
+
+
+class TreasuryMove(Tell, frozen=True):
+    """A proposal, by its `id`, and in satoshis what it moves, at most for which fee, and what stays behind at most.
+
+    `coins_left` coins are more than one payment spends: they wait for the next move.
+    """
+
+    id: str
+    amount: int
+    fee_cap: int
+    left_at_most: int
+    coins_left: int
 
 
 class RunInput(Tell, frozen=True):

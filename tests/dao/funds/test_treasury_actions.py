@@ -164,3 +164,23 @@ def test_a_qr_code_is_drawn_for_whoever_sees_a_screen_and_for_nobody_else(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     print_answer(told)
     assert capsys.readouterr().out.endswith("}\n\u2588\u2580\n")
+
+
+async def test_a_treasury_is_moved_to_that_of_another_group(lone: Lone) -> None:
+    assert "same treasury" in await lone.refused("treasury/move", group=lone.group, to=lone.group)
+    fields = {"name": "me anew", "purpose": "", "members": ["farmer"], "approvals": 1, "threshold": 1}
+    new = (await lone.post("group/found", **fields))["id"]
+    found = charter(lone.node.db, bytes.fromhex(new))
+    assert found is not None
+    await until(lone.node, lambda: threshold_key(lone.node.db, found))
+    moved = await lone.post("treasury/move", group=lone.group, to=new)
+    run = await lone.get("dry-run", proposal=moved["id"])
+    assert run["outputs"][0] == {
+        "address": (await lone.get("address", group=new))["address"],
+        "amount": moved["amount"],
+        "to": "me anew",
+    }
+    await lone.post("proposal/vote", proposal=moved["id"], choice="yes")
+    await lone.settled(moved["id"])
+    assert (await lone.get("show", group=new))["confirmed"] == moved["amount"]
+    assert (await lone.get("show", group=lone.group))["confirmed"] <= moved["left_at_most"] < 1_000
