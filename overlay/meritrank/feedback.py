@@ -6,6 +6,7 @@ times what the charter says a MiB is worth. Weights are integers in millionths o
 """
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -67,8 +68,9 @@ class FeedbackView:
 
 # Who said what to whom stands in the blocks; of several answers at one place the one with the lowest hash counts.
 _PAIRS = (
-    "SELECT author.key, other.key, f.worth, f.received, h.hash, min(a.hash), g.worth FROM feedback_half f"
-    " JOIN half h ON h.id = f.block JOIN feedback_answer g ON g.proposal = f.block JOIN half a ON a.id = g.block"
+    "SELECT author.key, other.key, f.worth, f.received, h.hash, min(a.hash), g.worth FROM {halves} f"
+    " CROSS JOIN half h ON h.id = f.block CROSS JOIN feedback_answer g ON g.proposal = f.block"
+    " CROSS JOIN half a ON a.id = g.block"
     " JOIN agent author ON author.id = h.agent JOIN agent other ON other.id = h.link_agent"
     " WHERE a.agent = h.link_agent AND a.link_agent = h.agent AND a.link_sequence = h.sequence"
     " GROUP BY f.block ORDER BY h.hash"
@@ -77,7 +79,33 @@ _PAIRS = (
 
 def evidence(db: sqlite3.Connection, mib_weight: int) -> list[Evidence]:
     """All that fulfilled pairs say, in the order of their blocks' hashes; `mib_weight` is the charter's."""
-    rows = db.execute(_PAIRS)
+    return _read(db.execute(_PAIRS.format(halves="feedback_half")), mib_weight)
+
+
+def evidence_of(db: sqlite3.Connection, half: bytes, mib_weight: int) -> list[Evidence]:
+    """What one pair says, named by the half that was answered; nothing while it is not fulfilled."""
+    one = "(SELECT * FROM feedback_half WHERE block = ?)"
+    return _read(db.execute(_PAIRS.format(halves=one), (blocks.find_id(db, half),)), mib_weight)
+
+
+def answers_to(db: sqlite3.Connection, half: bytes) -> list[BlockHash]:
+    """All blocks that were ever signed as an answer to a half, by whomever."""
+    query = "SELECT h.hash FROM feedback_answer a JOIN half h ON h.id = a.block WHERE a.proposal = ?"
+    return [BlockHash(hash_) for (hash_,) in db.execute(query, (blocks.find_id(db, half),))]
+
+
+def half_of(block: HalfBlock, said: Anything | None) -> BlockHash | None:
+    """The half whose pair a block may make or change; None where it says nothing of that kind."""
+    match said:
+        case ProposeExchange() | TallyUpload():
+            return block.hash
+        case AgreeExchange(proposal=half) | AgreeTally(tally=half):
+            return BlockHash(half)
+        case _:
+            return None
+
+
+def _read(rows: Iterable[tuple[bytes, bytes, int, int, bytes, bytes, int]], mib_weight: int) -> list[Evidence]:
     found = []
     for author, counterparty, worth, received, half, answer, answer_worth in rows:
         weight = worth * UNIT + received * mib_weight * UNIT // MIB

@@ -78,6 +78,7 @@ class Membership:
         self._gossip: asyncio.Queue[HalfBlock] = asyncio.Queue(CHANGES_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._said: dict[str, str] = {}
+        self._missed = False  # whether changes were lost on the way to `_respond`
         self._chain_seen = (-CHAIN_SECONDS, -1)
         self._guard: SigningGuard | None = None
 
@@ -123,6 +124,7 @@ class Membership:
             self.courier.wake(receiver)
         if self._changes.full():
             log.warning("more changes than this node can react to; it looks at everything again at its next start")
+            self._missed = True
             return
         self._changes.put_nowait(changes)
 
@@ -136,12 +138,14 @@ class Membership:
             try:
                 await self._respond(changes)
             except StorageError as error:
+                self._missed = True
                 self._say("storage", str(error))
 
     async def _respond(self, changes: Changes) -> None:
         await self._follow_keys(changes)
         await self._answer(_touched(changes))
-        if self.opinions.follow(self.ledger.db):
+        missed, self._missed = self._missed, False
+        if self.opinions.follow(self.ledger.db, None if missed else changes):
             self.events.publish("people", "Reputations have changed.")
         self.pictures.look()
         for topic, sentence, about in headlines(self.ledger, changes):
