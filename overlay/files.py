@@ -35,6 +35,12 @@ def write_file(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def remove_unfinished(path: Path) -> None:
+    """Delete what a kill in the middle of `replacing` has left beside `path`, if anything. Raises OSError."""
+    for stray in path.parent.glob(f".{path.name}.*"):
+        stray.unlink(missing_ok=True)
+
+
 def sync_folder(path: Path) -> None:
     """Bring the names in a folder to disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -2,11 +2,15 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from overlay.files import replacing, write_file
+from overlay.clock import SystemRandomness
+from overlay.files import remove_unfinished, replacing, write_file
+from overlay.node.folder import DataFolder
 
 
 @pytest.fixture(params=[0o000, 0o022])
@@ -53,3 +57,27 @@ def test_what_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path
 def test_a_folder_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_file(tmp_path / "nowhere" / "file", b"")
+
+
+def test_what_a_kill_left_behind_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    code = """
+import os, pathlib, sys
+from overlay import files
+with files.replacing(pathlib.Path(sys.argv[1])) as file:
+    file.write(b"secret")
+    file.flush()
+    os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "identity.key")], check=False, timeout=60)
+    for name in ("identity.key", "identity.key2", ".other"):
+        (tmp_path / name).write_bytes(b"mine")
+    assert len(list(tmp_path.iterdir())) == 4
+    remove_unfinished(tmp_path / "identity.key")
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".other", "identity.key", "identity.key2"]
+
+
+def test_a_folder_that_is_opened_again_keeps_no_half_written_secret(tmp_path: Path) -> None:
+    DataFolder(tmp_path / "n", SystemRandomness()).close()
+    (tmp_path / "n" / ".identity.key.abc").write_bytes(b"secret")
+    DataFolder(tmp_path / "n", SystemRandomness()).close()
+    assert not list((tmp_path / "n").glob(".identity*"))

@@ -150,9 +150,17 @@ def _fold_cancellation(db: sqlite3.Connection, block: HalfBlock, said: CancelExc
 def _fold_witness(db: sqlite3.Connection, block: HalfBlock, said: Witness) -> None:
     proposal, author = blocks.block_id(db, said.proposal), blocks.agent_id(db, block.public_key)
     place = (block.sequence_number, blocks.block_id(db, block.hash))
-    row = (proposal, author, *place, blocks.block_id(db, said.agreement), said.legs, said.first)
+    row = (proposal, author, said.legs, said.first, blocks.block_id(db, said.agreement), *place)
     db.execute("INSERT INTO voucher_witness VALUES (?,?,?,?,?,?,?)", row)
-    weighing.weigh_all(db, proposal)
+    if not db.execute(_SAID_BEFORE, row).fetchone():
+        weighing.weigh_all(db, proposal)
+
+
+# The very same word at a lower place of the same chain: what comes behind it changes nothing.
+_SAID_BEFORE = (
+    "SELECT 1 FROM voucher_witness WHERE proposal = ?1 AND author = ?2 AND legs = ?3 AND first = ?4 AND agreement = ?5"
+    " AND (sequence, block) < (?6, ?7) LIMIT 1"
+)
 
 
 def _fold_leg(db: sqlite3.Connection, proposal: int, position: int, leg: Leg) -> None:

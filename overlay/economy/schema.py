@@ -38,9 +38,9 @@ CREATE TABLE IF NOT EXISTS voucher_cancellation (
     proposal INTEGER NOT NULL, author INTEGER NOT NULL, sequence INTEGER NOT NULL, block INTEGER NOT NULL,
     reason TEXT NOT NULL, PRIMARY KEY (proposal, author, sequence, block)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS voucher_witness (
-    proposal INTEGER NOT NULL, author INTEGER NOT NULL, sequence INTEGER NOT NULL, block INTEGER NOT NULL,
-    agreement INTEGER NOT NULL, legs INTEGER NOT NULL, first INTEGER NOT NULL,
-    PRIMARY KEY (proposal, author, sequence, block)) WITHOUT ROWID;
+    proposal INTEGER NOT NULL, author INTEGER NOT NULL, legs INTEGER NOT NULL, first INTEGER NOT NULL,
+    agreement INTEGER NOT NULL, sequence INTEGER NOT NULL, block INTEGER NOT NULL,
+    PRIMARY KEY (proposal, author, legs, first, agreement, sequence, block)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS voucher_witness_by ON voucher_witness (author);
 CREATE TABLE IF NOT EXISTS voucher_leg (
     proposal INTEGER NOT NULL, position INTEGER NOT NULL, giver INTEGER NOT NULL, receiver INTEGER NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS voucher_input (
     giver INTEGER NOT NULL, stage INTEGER NOT NULL, rank BLOB,
     PRIMARY KEY (proposal, position, source, idx)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS voucher_input_of ON voucher_input (source, idx, stage, giver);
-CREATE INDEX IF NOT EXISTS voucher_input_ranked ON voucher_input (source, idx, rank, stage) WHERE rank IS NOT NULL;
+CREATE INDEX IF NOT EXISTS voucher_input_ranked ON voucher_input (source, idx, stage, rank);
 CREATE TABLE IF NOT EXISTS voucher_holding (
     source INTEGER NOT NULL, idx INTEGER NOT NULL, voucher INTEGER NOT NULL, holder INTEGER NOT NULL,
     quantity INTEGER NOT NULL, live INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (source, idx)) WITHOUT ROWID;

@@ -51,7 +51,7 @@ def fold_claim(db: sqlite3.Connection, block: HalfBlock, said: SucceedKey) -> li
     old, new = blocks.agent_id(db, said.old), blocks.agent_id(db, block.public_key)
     if not db.execute("INSERT OR IGNORE INTO voucher_heir VALUES (?,?)", (old, new)).rowcount:
         return []  # a second claim of the same key on the same other
-    heirs, olds = [heir for heir, _ in line_of(db, new)], {old, *forebears(db, new)}
+    heirs, olds = [heir for heir, _ in line_of(db, new)], {old, *forebears(db, old)}
     return sorted({proposal for heir in heirs for each in olds for proposal in _judged_by(db, heir, each)})
 
 
@@ -98,10 +98,10 @@ def claims_on(db: sqlite3.Connection, old: PublicKey, commons_id: bytes | None =
     return [_claim(db, BlockHash(claim), old, PublicKey(new), commons_id) for claim, new in rows]
 
 
-def claim_by(db: sqlite3.Connection, new: PublicKey, commons_id: bytes | None = None) -> Claim | None:
-    """The claim that begins a key's chain; None for most keys."""
-    row = db.execute("SELECT claim, old FROM member_claim WHERE new = ? ORDER BY claim LIMIT 1", (new,)).fetchone()
-    return _claim(db, BlockHash(row[0]), PublicKey(row[1]), new, commons_id) if row else None
+def claims_by(db: sqlite3.Connection, new: PublicKey, commons_id: bytes | None = None) -> Iterator[Claim]:
+    """The claims that begin a key's chain: none for most keys, several where it forked at its first place."""
+    rows = db.execute("SELECT claim, old FROM member_claim WHERE new = ? ORDER BY claim", (new,)).fetchall()
+    return (_claim(db, BlockHash(claim), PublicKey(old), new, commons_id) for claim, old in rows)
 
 
 def successor_of(db: sqlite3.Connection, key: PublicKey, commons_id: bytes | None = None) -> PublicKey | None:
@@ -118,8 +118,8 @@ def successor_of(db: sqlite3.Connection, key: PublicKey, commons_id: bytes | Non
 
 def predecessor_of(db: sqlite3.Connection, key: PublicKey, commons_id: bytes | None = None) -> PublicKey | None:
     """The forked key whose successor this one is; None for most keys."""
-    claim = claim_by(db, key, commons_id)
-    return claim.old if claim and successor_of(db, claim.old, commons_id) == key else None
+    olds = dict.fromkeys(claim.old for claim in claims_by(db, key, commons_id))
+    return next((old for old in olds if successor_of(db, old, commons_id) == key), None)
 
 
 def newest_key_of(db: sqlite3.Connection, key: PublicKey, commons_id: bytes | None = None) -> PublicKey:
@@ -178,7 +178,7 @@ _BRANCH = (
     " ON substr(h.hash, 1, 8) = substr(c.head, 1, 8) AND h.hash = c.head WHERE c.new = ?1 AND h.agent = ?2"
     " UNION SELECT h.id, h.sequence, substr(h.tail, 1, 32) FROM branch b CROSS JOIN half h"
     " ON substr(h.hash, 1, 8) = substr(b.previous, 1, 8) AND h.hash = b.previous"
-    " WHERE h.agent = ?2 AND h.sequence = b.sequence - 1 AND h.sequence >= ?3)"
+    " WHERE +h.agent = ?2 AND +h.sequence = b.sequence - 1 AND b.sequence > ?3)"
     " SELECT id FROM branch"
 )
 

@@ -24,7 +24,8 @@ NO_WORD, ACCEPTED, REFUSED = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """All that one issuer has said of one exchange: places on its chain, the lowest first, and what it said there.
+    """What one issuer has said of one exchange: where on its chain it first accepted, and where it first refused; the
+    lower place stands first.
 
     Places on the chains of those who go on for it have their generation above the 32 bits of the number."""
 
@@ -44,8 +45,9 @@ class Words:
 
 
 _WORDS = (
-    "SELECT w.sequence, w.first FROM voucher_witness w JOIN voucher_agreement a"
-    " ON a.proposal = w.proposal AND a.block = w.agreement WHERE w.proposal = ? AND w.author = ? AND w.legs = ?"
+    "SELECT (SELECT min(w.sequence) FROM voucher_witness w WHERE w.proposal = ?1 AND w.author = ?2 AND w.legs = ?3"
+    " AND w.first = word.first AND w.agreement = a.block) AS place, word.first FROM voucher_agreement a"
+    " CROSS JOIN (SELECT 0 AS first UNION ALL SELECT 1) word WHERE a.proposal = ?1"
 )
 
 
@@ -62,6 +64,7 @@ def _words(db: sqlite3.Connection, proposal: int, issuer: int, parts: int, agree
         (generation << GENERATION_BITS | sequence, bool(first))
         for author, generation in line_of(db, issuer)
         for sequence, first in db.execute(_WORDS, (proposal, author, parts)).fetchall()
+        if sequence is not None
     ]
     if agreed is not None:
         said.append(_as_counterparty(db, proposal, issuer, agreed))
@@ -106,10 +109,14 @@ def weigh(db: sqlite3.Connection, leg: Place) -> None:
     stands, stood = _stands(place, word), _stands(was_own, was_word)
     _change(db, leg, "own = ?, word = ?", (place, word), redeems)
     query = "UPDATE voucher_input SET stage = ?, rank = ? WHERE proposal = ? AND position = ?"
-    db.execute(query, (3 if stands else 2, _rank(db, leg, place), *leg))
+    db.execute(query, (3 if stands else 2, None if place is None else _rank(db, leg, place), *leg))
     if word != was_word and ACCEPTED in (word, was_word):
         _refresh_inputs(db, leg, word)
-    _compare(db, _WITH_RIVALS if stands or stood else _ALONE, leg)
+    if stands or stood:
+        least = min(each for each in (place, was_own) if each is not None)
+        _compare(db, _WITH_RIVALS, leg, _rank(db, leg, least))
+    else:
+        _compare(db, _ALONE, leg)
 
 
 def _change(db: sqlite3.Connection, leg: Place, columns: str, values: tuple[int | None, ...], redeems: bool) -> None:
@@ -178,26 +185,26 @@ _CHANGED = (
     " AND first.rank < ifnull(mine.rank, x'ff') WHERE mine.proposal = l.proposal AND mine.position = l.position)"
 )
 _ALONE = _CHANGED.format(legs="SELECT ?1 AS proposal, ?2 AS position")
-# Behind the first of the others that stand nothing changes, whatever becomes of this leg; and where there is one, those
-# that have no place are beaten already.
+# Nothing changes before this leg (its rank, now or before, is the third parameter), nor behind the first of the others
+# that stand, whatever becomes of this one; and where there is one, those that have no place are beaten already.
 _WITH_RIVALS = _CHANGED.format(
     legs="WITH spent AS (SELECT i.source, i.idx, (SELECT f.rank FROM voucher_input f WHERE f.source = i.source"
     " AND f.idx = i.idx AND f.stage = 3 AND f.rank IS NOT NULL AND (f.proposal <> ?1 OR f.position <> ?2)"
     " ORDER BY f.rank LIMIT 1) AS first FROM voucher_input i WHERE i.proposal = ?1 AND i.position = ?2)"
     " SELECT ?1 AS proposal, ?2 AS position"
     " UNION SELECT o.proposal, o.position FROM spent CROSS JOIN voucher_input o ON o.source = spent.source"
-    " AND o.idx = spent.idx AND o.rank IS NOT NULL AND o.rank <= ifnull(spent.first, x'ff')"
+    " AND o.idx = spent.idx AND o.stage IN (2, 3) AND o.rank BETWEEN ?3 AND ifnull(spent.first, x'ff')"
     " UNION SELECT o.proposal, o.position FROM spent CROSS JOIN voucher_input o ON spent.first IS NULL"
     " AND o.source = spent.source AND o.idx = spent.idx AND o.stage = 2 AND o.rank IS NULL"
 )
 
 
-def _compare(db: sqlite3.Connection, which: str, leg: Place) -> None:
+def _compare(db: sqlite3.Connection, which: str, leg: Place, *least: bytes) -> None:
     """Whether a rival that stands was accepted before this leg, and the same of its rivals where it is asked."""
-    for proposal, position, beaten, redeems in db.execute(which, leg).fetchall():
+    for proposal, position, beaten, redeems in db.execute(which, (*leg, *least)).fetchall():
         _change(db, (proposal, position), "beaten = ?", (beaten,), redeems)
 
 
-def _rank(db: sqlite3.Connection, leg: Place, place: int | None) -> bytes | None:
+def _rank(db: sqlite3.Connection, leg: Place, place: int) -> bytes:
     """Orders legs by the place of the word; where an issuer's fork makes places equal, hash and position decide."""
-    return None if place is None else place.to_bytes(8) + blocks.hash_of(db, leg[0]) + leg[1].to_bytes()
+    return place.to_bytes(8) + blocks.hash_of(db, leg[0]) + leg[1].to_bytes()

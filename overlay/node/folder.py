@@ -11,7 +11,7 @@ from pathlib import Path
 
 from overlay import keys
 from overlay.clock import Randomness
-from overlay.files import write_file
+from overlay.files import remove_unfinished, write_file
 from overlay.keys import Identity, InvalidKey, PublicKey
 from overlay.node import vault
 from overlay.node.vault import NoPassphrase, Passphrase, Work
@@ -52,6 +52,8 @@ class DataFolder:
         except BlockingIOError as error:
             os.close(self._lock)
             raise FolderInUse(f"{path}: another node runs on this data folder") from error
+        for name in (KEY_FILE, PLACE_FILE, TOKEN_FILE, REST_FILE):
+            remove_unfinished(path / name)
         if not self.key_file.exists():
             keys.save(self.key_file, Identity.from_seed(random.bytes(keys.SECRET_BYTES)))
         self.token = self._token(random)

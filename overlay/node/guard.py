@@ -103,7 +103,7 @@ class SigningGuard:
             if block.sequence_number >= self._known and not self._is_ours(block) and block.has_valid_signature():
                 self._close(block, peer)
                 return
-        if self._known and not shown and not self._folder.place_fits():
+        if (self._known or self._folder.is_restored) and not shown and not self._folder.place_fits():
             return  # who knows less of us than an old backup or a copy does cannot tell what came after it
         self._answered.add(peer)
         self._judge(sync, is_late=False)  # a silent member does not hold up what enough others have said

@@ -1,21 +1,23 @@
-"""What a crowd of rivals for one holding costs who hears of it: work in proportion to their number, in any order."""
+"""What crowds cost who hears of them: of rivals for one holding, of claims, of blocks before a fork; in any order."""
 
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from overlay.economy import succession
 from overlay.economy.claiming import make_claim
 from overlay.keys import Identity
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Ledger
-from overlay.trustchain.statements import Witness, encode
-from tests.economy.forging import a_hoard, a_voucher_of, answer, leg, propose
+from overlay.trustchain.statements import AgreeExchange, Anything, Issuer, Mint, Profile, Witness, encode
+from tests.economy.forging import a_hoard, a_voucher_of, answer, leg, propose, replace_leg
 from tests.economy.observing import History, observer
-from tests.town import Town
+from tests.town import HandClock, Town
 
 # Steps of SQLite's machine in one count of work.
 STEPS = 100
@@ -29,6 +31,13 @@ class Work:
 
     async def watch(self, ledger: Ledger) -> None:
         await ledger.transact(lambda tx: tx.db.set_progress_handler(self._count, STEPS))
+
+    @contextlib.contextmanager
+    def looking(self, db: sqlite3.Connection) -> Iterator[None]:
+        """Counts what is done to answer questions."""
+        db.set_progress_handler(self._count, STEPS)
+        yield
+        db.set_progress_handler(None, 0)
 
     def _count(self) -> None:
         self.done += 1
@@ -100,3 +109,75 @@ def words(who: Identity, number: int) -> list[HalfBlock]:
         previous = made[-1].hash if made else BlockHash(b"p" * 32)
         made.append(HalfBlock(who.public_key, place, ANYONE, 0, previous, kind, content, 0).signed_by(who))
     return made
+
+
+async def refused_at_once(town: Town, size: int) -> tuple[History, list[HalfBlock]]:
+    """The same, but each leg hangs on a grower's word too, who refuses what the baker has just accepted."""
+    baker, farmer, held = await a_hoard(town)
+    grower = town.person("grower")
+    bread = await a_voucher_of(farmer)
+    words = list[HalfBlock]()
+    for _ in range(size):
+        spent = replace_leg(leg(bread, [(held, 0)], 1, 99), others=(Issuer(grower.key, 1),))
+        proposal = await propose(farmer, baker, spent)
+        await baker.ledger.ingest([proposal])
+        words.append(await baker.forge(AgreeExchange(proposal.hash, 0), link=proposal))
+        words.append(await grower.forge(Witness(proposal.hash, words[-1].hash, 1, first=False)))
+    everything = History.of([baker.ledger, farmer.ledger])
+    return History([block for block in everything.blocks if block not in words], everything.parts), words
+
+
+async def test_rivals_of_which_each_was_accepted_and_none_stands_are_work_in_proportion(tmp_path: Path) -> None:
+    work = []
+    for size in (80, 160):
+        (tmp_path / str(size)).mkdir()
+        with contextlib.closing(Town(tmp_path / str(size), "NORMAL")) as town:
+            before, words = await refused_at_once(town, size)
+            ledger, counted = observer(tmp_path / f"{size}.db", town.clock), Work()
+            await ledger.ingest(before.blocks, before.parts)
+            await counted.watch(ledger)
+            await ledger.ingest(words)
+            ledger.close()
+        work.append(counted.done)
+    assert work[1] < 2.3 * work[0]
+
+
+async def test_many_claims_through_one_key_are_work_for_each_pair_of_them_at_most(tmp_path: Path) -> None:
+    """Half of them by heirs of the key, half by the key on others: each of these makes all those its heirs."""
+    work = []
+    for size in (40, 80):
+        middle = Identity.from_seed(b"m" * 64)
+        others = [Identity.from_seed(bytes([number]) * 64) for number in range(size)]
+        heirs = [make_claim(middle, heir, GENESIS_HASH, 0) for heir in others[::2]]
+        olds = [make_claim(old, middle, GENESIS_HASH, time) for time, old in enumerate(others[1::2])]
+        ledger, counted = observer(tmp_path / f"{size}.db", HandClock()), Work()
+        await ledger.ingest(heirs[:1])
+        await counted.watch(ledger)
+        assert await ledger.ingest([*heirs, *olds]) == []
+        ledger.close()
+        work.append(counted.done)
+    assert work[1] < 4.6 * work[0]
+
+
+async def test_an_old_chain_is_walked_back_once(tmp_path: Path) -> None:
+    """What an heir may judge is asked of a chain that forked at its first place; its head was named by the heir."""
+    work = []
+    for length in (200, 400):
+        old, heir = Identity.from_seed(b"o" * 64), Identity.from_seed(b"h" * 64)
+        chain = [signed(old, 1, GENESIS_HASH, Profile("baker", ""))]
+        chain.append(signed(old, 2, chain[-1].hash, Mint("bread", "loaf", 1, "", 0, None)))
+        while len(chain) < length:
+            chain.append(signed(old, len(chain) + 1, chain[-1].hash, Profile("baker", "")))
+        twice = signed(old, 1, GENESIS_HASH, Profile("baker", "from a backup"))
+        ledger, counted = observer(tmp_path / f"{length}.db", HandClock()), Work()
+        assert await ledger.ingest([*chain, twice, make_claim(old, heir, chain[-1].hash, 0)]) == []
+        with counted.looking(ledger.db):
+            assert succession.may_judge(ledger.db, heir.public_key, old.public_key, chain[1].hash)
+        ledger.close()
+        work.append(counted.done)
+    assert work[1] < 2.5 * work[0]
+
+
+def signed(who: Identity, place: int, previous: BlockHash, said: Anything) -> HalfBlock:
+    kind, content = encode(said)
+    return HalfBlock(who.public_key, place, ANYONE, 0, previous, kind, content, 0).signed_by(who)

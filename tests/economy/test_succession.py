@@ -364,6 +364,23 @@ async def test_a_new_key_is_worn_out_too_and_its_successor_owes_it_all(street: S
     assert street.farmer.standing(brought) is Standing.FINAL
 
 
+async def test_a_second_first_block_of_the_new_key_erases_no_debt(street: Street) -> None:
+    """Whoever has the new key's secret can begin its chain once more, with a claim on a key of its own."""
+    anew = await street.vouched()
+    db, thief = street.farmer.ledger.db, Identity.from_seed(b"t" * 64)
+    (real,) = claims_on(db, street.baker.key)
+    claims = (make_claim(thief, anew.identity, GENESIS_HASH, time) for time in range(1_000))
+    await street.farmer.ledger.ingest([next(each for each in claims if each.hash < real.block)])
+    assert predecessor_of(db, anew.key) == street.baker.key
+    assert owed_by(db, anew.key) == [street.bread]
+
+    third = street.town.person("baker again")
+    claim = make_claim(anew.identity, third.identity, GENESIS_HASH, 0)
+    await street.farmer.do(lambda tx: succession.vouch(tx, claim))
+    assert owes(db, street.bread) == third.key
+    assert owed_by(db, third.key) == [street.bread]
+
+
 async def test_a_claim_that_is_heard_last_makes_the_words_behind_it_count(street: Street, tmp_path: Path) -> None:
     anew = await street.vouched()
     passed = await street.farmer.give(street.mechanic, street.bread, 30)

@@ -21,7 +21,7 @@ from overlay.trustchain import blocks
 from overlay.trustchain.ledger import Ledger, SigningRefused
 from overlay.trustchain.statements import Profile
 from tests.network.village import person
-from tests.node.test_guard import Ring, Town, is_old_copy, is_open, length, sign, verdict, watch
+from tests.node.test_guard import Ring, Town, is_old_copy, is_open, length, sign, stays_closed, verdict, watch
 from tests.town import HandClock, SeededRandomness
 
 CHEAP = Work(argon2id.OPSLIMIT_MIN, argon2id.MEMLIMIT_MIN, b"s" * 16)
@@ -146,6 +146,21 @@ async def test_fewer_than_three_who_know_its_chain_do_not_open_a_restored_node(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         assert folder.is_restored
+    ledger.close()
+    folder.close()
+
+
+async def test_who_knows_nothing_of_us_opens_no_backup_from_before_the_first_statement(tmp_path: Path) -> None:
+    """What the original has signed since may just not have come to those who answer."""
+    clock, random = HandClock(), SeededRandomness("baker")
+    folder = DataFolder(tmp_path / "folder", random)
+    write_file(folder.path / "place", RESTORED.encode())
+    ledger = Ledger(tmp_path / "ledger.db", person("baker"), [], clock, random, "NORMAL")
+    ring = Ring(clock, 8)
+    ring.holds = {key: [] for key in ring.others}
+    await stays_closed(SigningGuard(ledger, folder, insist=False), ring)
+    assert ledger.signing_refusal == STRANGE_PLACE
+    assert folder.is_restored
     ledger.close()
     folder.close()
 

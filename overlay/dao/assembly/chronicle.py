@@ -54,20 +54,22 @@ def paid_by(db: sqlite3.Connection, txid: Txid) -> list[Mined]:
     return [_mined(row) for row in rows]
 
 
-def settled_between(db: sqlite3.Connection, group: Charter, first: bytes, behind: bytes) -> list[Mined]:
-    """The settled payments of a group whose proposals' ids lie between two; for one that shares its lock time."""
+def between(db: sqlite3.Connection, group: Charter, first: bytes, behind: bytes) -> list[Mined]:
+    """The payments of a group whose proposals' ids lie between two; for one that shares its lock time."""
     rows = db.execute(
-        "SELECT proposal, txid, raw, height FROM treasury_mined"
-        " WHERE proposal >= ? AND proposal < ? AND charter = ? AND settled",
+        "SELECT proposal, txid, raw, height FROM treasury_mined WHERE proposal >= ? AND proposal < ? AND charter = ?",
         (first, behind, group.id),
     )
     return [_mined(row) for row in rows]
 
 
-def settle(db: sqlite3.Connection, group: Charter, late: Mined) -> None:
-    """A settled payment was this proposal's, which our ledger did not know when it was mined."""
-    row = (late.proposal, group.id, late.txid, late.raw, late.height)
-    db.execute("INSERT OR IGNORE INTO treasury_mined VALUES (?,?,?,?,?,1)", row)
+def name(db: sqlite3.Connection, late: Mined) -> None:
+    """A known payment was this proposal's, which our ledger did not know when it was mined."""
+    db.execute(
+        "INSERT OR IGNORE INTO treasury_mined SELECT ?1, charter, txid, raw, height, settled FROM treasury_mined"
+        " WHERE txid = ?2 ORDER BY settled LIMIT 1",
+        (late.proposal, late.txid),
+    )
 
 
 def unsettled(db: sqlite3.Connection, group: Charter) -> list[Mined]:

@@ -6,7 +6,7 @@ the same oldest coin, so at most one of them is mined, and the sums below hold f
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from overlay.dao.assembly import chronicle
 from overlay.dao.assembly.charters import Charter, charter
@@ -14,7 +14,9 @@ from overlay.dao.assembly.chronicle import Mined
 from overlay.dao.assembly.deciding import is_decided
 from overlay.dao.assembly.proposals import Payee, Payment, payment, payouts, versions_of
 from overlay.dao.assembly.words import marks
-from overlay.dao.bitcoin.transaction import Txid
+from overlay.dao.bitcoin.transaction import Txid, parse
+from overlay.keys import PublicKey
+from overlay.trustchain.block import BlockHash
 from overlay.trustchain.statements import Limits
 
 
@@ -44,7 +46,13 @@ def paid_since(db: sqlite3.Connection, group: Charter, height: int) -> list[Paym
     A member that was away may not find the older ones in its chain. What `threshold` members' nodes recorded it takes
     for paid, too: this can only make it sign less.
     """
-    found = {bytes.fromhex(each.txid): each.proposal for each in one_each(db, chronicle.above(db, group, height))}
+    found = _named_since(db, group, height)
+    return [each for id_ in sorted(set(found.values())) if (each := payment(db, id_)) is not None]
+
+
+def _named_since(db: sqlite3.Connection, group: Charter, height: int) -> dict[Txid, BlockHash]:
+    """The transactions of these payments, and of each the proposal that it paid."""
+    found = {each.txid: each.proposal for each in one_each(db, chronicle.above(db, group, height))}
     named = versions_of(db, group)
     told = db.execute(
         "SELECT DISTINCT id FROM group_payment JOIN group_payout ON proposal = id"  # noqa: S608
@@ -54,8 +62,8 @@ def paid_since(db: sqlite3.Connection, group: Charter, height: int) -> list[Paym
     for (id_,) in told.fetchall():
         for paid in payouts(db, group, id_):
             if paid.height > height:  # one transaction may fit two proposals, and has left the treasury once
-                found.setdefault(paid.txid, id_)
-    return [each for id_ in sorted(set(found.values())) if (each := payment(db, id_)) is not None]
+                found.setdefault(Txid(paid.txid.hex()), BlockHash(id_))
+    return found
 
 
 def one_each(db: sqlite3.Connection, found: Iterable[Mined]) -> list[Mined]:
@@ -75,7 +83,15 @@ def excess_of(db: sqlite3.Connection, group: Charter, asked: Payment, height: in
         return None
     earlier = paid_since(db, group, height - group.limits.blocks)
     before = tuple(payee for each in earlier if each.id != asked.id for payee in each.payees)
-    return excess(group.limits, asked.payees, before)
+    return excess(group.limits, asked.payees, (*before, *_unnamed_since(db, group, height - group.limits.blocks)))
+
+
+def _unnamed_since(db: sqlite3.Connection, group: Charter, height: int) -> Iterator[Payee]:
+    """Who got what from payments that our chain has shown, and of whose proposals we have not heard."""
+    shown = {each.txid: each for each in chronicle.above(db, group, height)}
+    for txid in shown.keys() - _named_since(db, group, height):
+        for output in parse(shown[txid].raw).outputs[:-1]:
+            yield Payee(PublicKey(b""), output.script_pubkey, output.amount)
 
 
 def _is_decided(db: sqlite3.Connection, proposal: bytes) -> bool:

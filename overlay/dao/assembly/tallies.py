@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from overlay.dao.assembly import councils, delegation, rules, work
 from overlay.dao.assembly.addressees import misdirected
-from overlay.dao.assembly.charters import Charter, adopted, belongs, charter, honest
+from overlay.dao.assembly.charters import Charter, adopted, belongs, charter, has_belonged, honest
 from overlay.dao.assembly.deciding import Terms, acceptance, decided_by, rule_for, terms
 from overlay.dao.assembly.motions import place
 from overlay.dao.assembly.proposals import Ballot, Payment, Proposal, ballots
@@ -94,7 +94,9 @@ def tally(db: sqlite3.Connection, group: Charter, asked: Proposal, now: int) -> 
     changed = bool(adopted(db, version))
     obstacle = lasting or (CHARTER_CHANGED if changed else "")
     passing = not obstacle and _is_passing(asks, counts, asked.deadline, now)
-    final = not lasting and len(decided) >= asks.words
+    # Who proposed may have left a group that sits in this one since: that undoes nothing.
+    undone = lasting and not (lasting == NOT_A_MEMBER and has_belonged(db, version, asked.proposer))
+    final = not undone and len(decided) >= asks.words
     possible = not obstacle and rules.can_pass(asks.rule, counts, asks.least)
     # Of the first `words` clocks one at least is honest, so what they agree on is not too early.
     due = sorted(decided.values())[asks.words - 1] + asks.rule.delay if final else 0

@@ -64,8 +64,8 @@ def tag(proposal: bytes) -> int:
     return FIRST_LOCKTIME + (int.from_bytes(proposal[:4]) >> (32 - LOCKTIME_BITS))
 
 
-def settled_as_another(db: sqlite3.Connection, group: Charter, asked: Payment) -> Mined | None:
-    """The settled payment of a proposal that our ledger did not know, or not as this one, when it was mined.
+def mined_as_another(db: sqlite3.Connection, group: Charter, asked: Payment) -> Mined | None:
+    """The payment of a proposal that our ledger did not know, or not as this one, when it was mined.
 
     Who kept it from us must not have it paid again by us.
     """
@@ -73,7 +73,7 @@ def settled_as_another(db: sqlite3.Connection, group: Charter, asked: Payment) -
     behind = (first + (1 << (32 - LOCKTIME_BITS))).to_bytes(5)
     ids = (first.to_bytes(4), behind[1:] if not behind[0] else bytes([255]) * 33)
     told = [(each.script, each.amount) for each in asked.payees]
-    for each in chronicle.settled_between(db, group, *ids):
+    for each in chronicle.between(db, group, *ids):
         if [(paid.script_pubkey, paid.amount) for paid in parse(each.raw).outputs[:-1]] == told:
             return Mined(asked.id, each.txid, each.raw, each.height)
     return None

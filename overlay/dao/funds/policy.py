@@ -25,7 +25,7 @@ from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.payment import Coin, InsufficientFunds, PaymentError, UnsignedPayment
 from overlay.dao.bitcoin.transaction import WITNESS_SCALE, InvalidTransaction, TxInput, TxOutput, parse, serialize
 from overlay.dao.bitcoin.transaction import Transaction as BitcoinTransaction
-from overlay.dao.funds.account import Account, settled_as_another, tag
+from overlay.dao.funds.account import Account, mined_as_another, tag
 from overlay.dao.keyring.messages import MAX_INPUTS
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash
@@ -118,7 +118,7 @@ def check_approved(db: sqlite3.Connection, group: Charter, asked: Payment, me: P
         raise Violation(
             "the charter lets some time pass between the decision and the payment, and it has not passed yet"
         )
-    if chronicle.mined(db, asked.id) is not None or settled_as_another(db, group, asked) is not None:
+    if chronicle.mined(db, asked.id) is not None or mined_as_another(db, group, asked) is not None:
         raise Violation("this has been paid already")
     return stands
 

@@ -24,7 +24,7 @@ from overlay.dao.bitcoin.backend import BackendError, ChainBackend, Rejected
 from overlay.dao.bitcoin.payment import PaymentError
 from overlay.dao.bitcoin.transaction import parse, parse_txid
 from overlay.dao.funds import faults, labels, policy
-from overlay.dao.funds.account import Account, settled_as_another
+from overlay.dao.funds.account import Account, mined_as_another
 from overlay.dao.funds.asking import Asking
 from overlay.dao.funds.roast import Fault, Run, TooFew
 from overlay.dao.funds.signer import Signer, script_of
@@ -145,8 +145,8 @@ class Treasury:
     async def _record_if_mined(self, group: Charter, asked: Payment) -> bool:
         """Write on the ledger what our own backend has shown; whether the payment is mined."""
         mined = chronicle.mined(self._ledger.db, asked.id)
-        if mined is None and (late := settled_as_another(self._ledger.db, group, asked)) is not None:
-            await self._ledger.transact(lambda tx: chronicle.settle(tx.db, group, late))
+        if mined is None and (late := mined_as_another(self._ledger.db, group, asked)) is not None:
+            await self._ledger.transact(lambda tx: chronicle.name(tx.db, late))
             mined = late
         if mined is not None and _is_news(self._ledger, group, asked, mined):
             await self._ledger.transact(lambda tx: _record(tx, asked, mined))

@@ -9,8 +9,10 @@ import pytest
 from overlay.dao.assembly import agenda as agendas
 from overlay.dao.assembly import proposals
 from overlay.dao.assembly.agenda import Agenda
+from overlay.dao.assembly.bylaws import seat
 from overlay.dao.assembly.counting import Counting
 from overlay.dao.assembly.proposals import Proposal
+from overlay.dao.assembly.tallies import NOT_A_MEMBER
 from overlay.trustchain import blocks
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
 from overlay.trustchain.statements import (
@@ -25,7 +27,7 @@ from overlay.trustchain.statements import (
     Rule,
     encode,
 )
-from tests.dao.assembly_town import HOUR, AssemblyTown, word
+from tests.dao.assembly_town import HOUR, AssemblyTown, Person, word
 from tests.dao.group_town import MINUTE, GroupTown, Member
 
 
@@ -187,3 +189,58 @@ async def test_a_vote_on_a_change_that_words_have_named_makes_a_node_look_again_
     assert witness.group(group).version == change
     stands = {each.id: stands for each, stands in agenda.of(witness.group(group))}
     assert "propose it again" in stands[text].obstacle
+
+
+async def test_a_proposal_is_looked_after_once_the_charter_that_makes_its_proposer_a_member_is_known(
+    tmp_path: Path,
+) -> None:
+    town = AssemblyTown(tmp_path)
+    town.add("elder", "smith", "baker", "miller")
+    bakery = await town.found((town.baker.key, town.miller.key))
+    council = await town.found((town.elder.key, town.smith.key, seat(bakery)))
+    text = await town.baker.text(council)
+    await town.tell()
+    for person in (town.elder, town.smith):
+        await person.vote(text)
+    said = {block.hash: block for person in town.people.values() for block in blocks.everything(person.ledger.db)}
+    last = said.pop(bakery)
+    (tmp_path / "late").mkdir()
+    late = Person("elder", tmp_path / "late", town.clock)
+    await late.ledger.ingest(list(said.values()))
+    await late.counting.step()
+    await late.ledger.ingest([last])
+    await late.counting.step()
+    assert late.key in late.tally(text).deciders
+    late.ledger.close()
+    town.close()
+
+
+async def test_no_more_than_so_many_strange_proposals_are_set_aside(
+    three: GroupTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agendas, "MAX_STRANGE", 2)
+    agenda, stranger = Agenda(three.baker.ledger), three.add("stranger")
+    assert ids(agenda, three.baker, three) == []
+    for number in range(4):
+        fields = {"group": three.id, "reason": "", "payee": stranger.key, "script": b"ab", "amount": 1, "fee_cap": 1}
+        until = three.clock.now() + MINUTE
+        await stranger.say(ProposePayment(title=f"{number}", **fields, deadline=until))  # type: ignore[arg-type]
+    await three.tell()
+    assert ids(agenda, three.baker, three) == []
+    assert len(agenda._strange) == 2
+
+
+async def test_a_councils_decision_stands_though_a_group_in_it_removes_who_proposed_it(tmp_path: Path) -> None:
+    town = AssemblyTown(tmp_path)
+    town.add("elder", "smith", "baker", "miller", "clerk")
+    bakery = await town.found([town.people[role].key for role in ("baker", "miller", "clerk")])
+    council = await town.found((town.elder.key, town.smith.key, seat(bakery)))
+    text, open_still = await town.baker.text(council), await town.baker.text(council, "closed on Mondays")
+    await town.tell()
+    await town.vote(text, elder="yes", smith="yes")
+    change = await town.miller.amend(bakery, remove=(town.baker.key,))
+    await town.vote(change, miller="yes", clerk="yes")
+    assert town.elder.group(bakery).version == change
+    assert {person.tally(text).final for person in town.people.values()} == {True}
+    assert town.elder.tally(open_still).obstacle == NOT_A_MEMBER
+    town.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from overlay.dao.assembly.bylaws import seat
+from overlay.dao.assembly.bylaws import Charter, seat
 from overlay.dao.assembly.charters import DEPTH, belongs, charters
 from overlay.dao.assembly.governance import NotAllowed
 from overlay.keys import PublicKey
@@ -338,6 +338,32 @@ async def test_nested_groups_with_many_amendments_cost_no_more_than_their_blocks
         town.close()
     alone, many = per_block
     assert many <= alone
+
+
+async def test_whether_a_stranger_belongs_to_nested_groups_is_worked_out_once(tmp_path: Path) -> None:
+    """Each group sits in all of those above it, so that there are many ways down to it."""
+    looks = []
+    for width in (3, 6):
+        town = AssemblyTown(tmp_path / f"{width}")
+        town.folder.mkdir()
+        town.add("elder", "farmer")
+        await nested(town, width, 0)
+        groups = charters(town.elder.ledger.db)
+        first, second = [statements_on(town.elder, groups, town.farmer.key) for _ in range(2)]
+        assert second <= len(groups)
+        looks.append(first / sum(len(group.members) for group in groups))
+        town.close()
+    narrow, wide = looks
+    assert wide <= 1.5 * narrow
+
+
+def statements_on(asking: Person, groups: Sequence[Charter], person: PublicKey) -> int:
+    """How many statements the database runs to tell that somebody belongs to none of these groups."""
+    db, run = asking.ledger.db, list[str]()
+    db.set_trace_callback(run.append)
+    assert not any(belongs(db, group, person) for group in groups)
+    db.set_trace_callback(None)
+    return len(run)
 
 
 async def test_nested_groups_with_words_on_many_amendments_cost_no_more_than_their_blocks(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from overlay.dao.assembly import chronicle
 from overlay.dao.bitcoin.backend import Rejected
+from overlay.dao.bitcoin.payment import Coin
+from overlay.dao.bitcoin.transaction import parse
 from overlay.dao.funds import account, policy
 from overlay.dao.funds.treasury import is_paid, signed
 from overlay.dao.keyring.messages import AskCommitments
@@ -205,3 +207,36 @@ async def test_a_payment_behind_a_later_one_is_known_when_its_proposal_is_heard_
     assert await three.step() == []
     assert await three.mempool() == []
     assert is_paid(farmer.ledger.db, first)
+
+
+async def test_a_payment_whose_change_is_not_shown_any_more_is_known_by_its_proposal_when_that_is_heard_of(
+    three: GroupTown,
+) -> None:
+    """An Esplora server lists fifty of the transactions that wait, and hides the coins that the others spend."""
+    farmer, baker, mechanic = three.farmer, three.baker, three.mechanic
+    proposal = await three.propose(baker)
+    await three.tell(farmer)
+    for member in (baker, mechanic):
+        await member.vote(proposal)
+    await three.tell(farmer)
+    await three.decide(proposal, farmer)
+    raw = await sign_with(three, "baker", proposal)
+    await send(three, raw)
+    await three.fund(6_000_000)
+    await farmer.account(three.id)
+    shown, paid = farmer.backend.coins, parse(raw).txid
+
+    async def hidden(script: bytes) -> list[Coin]:
+        return [coin for coin in await shown(script) if coin.txid != paid]
+
+    farmer.backend.coins = hidden  # type: ignore[method-assign]
+    await three.mine()
+    three.clock.time += 100_000  # type: ignore[attr-defined]
+    await three.tell()
+    account = await farmer.account(three.id)
+    again = policy.build(farmer.payment(proposal), account, 1).raw
+    with pytest.raises(Refusal, match="paid already"):
+        await farmer.signer.commit(mechanic.key, encode(AskCommitments(proposal, bytes(16), again)))
+    await three.step(farmer)
+    assert is_paid(farmer.ledger.db, proposal) or chronicle.mined(farmer.ledger.db, proposal) is not None
+    assert not chronicle.is_settled_as_paid(farmer.ledger.db, proposal)

@@ -9,6 +9,7 @@ from overlay.dao.assembly.proposals import Payee
 from overlay.dao.funds import account, policy
 from overlay.dao.funds.policy import Violation
 from overlay.keys import PublicKey
+from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.statements import FoundLimitedCouncil, Limits, RecordPayout, Rule
 from tests.dao.bitcoin.helpers import Purse
@@ -152,3 +153,37 @@ async def test_a_transaction_that_members_recorded_for_two_proposals_counts_once
     await careful.tell()
     group, db = careful.mechanic.group(careful.id), careful.mechanic.ledger.db
     assert sum(each.total for each in limits.paid_since(db, group, height)) == 1_200_000
+
+
+async def test_what_the_chain_shows_counts_although_its_proposal_was_kept_from_a_signer(careful: GroupTown) -> None:
+    farmer, baker, mechanic = careful.farmer, careful.baker, careful.mechanic
+    first = await careful.propose(farmer, 1_200_000)
+    await careful.tell(mechanic)
+    for member in (farmer, baker):
+        await member.vote(first)
+    await careful.tell(mechanic)
+    await careful.decide(first, mechanic)
+    careful.lines.offline.add(mechanic.key)
+    await careful.pay(farmer, first)
+    careful.lines.offline.clear()
+    await careful.mine()
+    kept = {block.hash for member in careful.all for block in blocks.everything(member.ledger.db)}
+    second = await careful.propose(baker, 900_000, script=MASON, payee=mechanic.key)
+
+    async def tell_the_rest() -> None:
+        said = [block for member in (farmer, baker) for block in blocks.everything(member.ledger.db)]
+        for member in careful.all:
+            await member.ledger.ingest([block for block in said if block.hash not in kept])
+
+    await tell_the_rest()
+    for member in (farmer, baker):
+        await member.vote(second)
+    await tell_the_rest()
+    for member in (farmer, baker):
+        await member.count(second)
+    await tell_the_rest()
+    account, asked, group = await mechanic.account(careful.id), mechanic.payment(second), mechanic.group(careful.id)
+    raw = policy.build(asked, account, 1).raw
+    assert mechanic.ledger.block(first) is None
+    with pytest.raises(policy.Violation, match="it would be 2100000 sat"):
+        policy.judge(mechanic.ledger.db, group, asked, raw, account, mechanic.key, careful.clock.now())
