@@ -15,6 +15,7 @@ from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Ledger, Transaction
+from overlay.trustchain.store import StorageError
 from overlay.trustchain.validation import Invalid, check
 
 # Fewer are checked where they are: 32 take 2 ms, as much as handing them to another thread may.
@@ -92,6 +93,9 @@ class Conveyor:
             if self._waiting:
                 self._send()
             await self._settle(0)
+        except StorageError:
+            if kind is None or not issubclass(kind, asyncio.CancelledError):
+                raise  # but whoever is told to end does so, whatever the disk says
         finally:
             for task in self._under_way:
                 task.cancel()

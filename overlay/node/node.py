@@ -21,7 +21,7 @@ from overlay.dao.funds import policy, treasury
 from overlay.dao.keyring import custody
 from overlay.economy.holdings import HoldingsView
 from overlay.economy.members import Commons, MembersView, commons, member_keys
-from overlay.keys import PublicKey
+from overlay.keys import PublicKey, short
 from overlay.meritrank.feedback import FeedbackView
 from overlay.network import joining
 from overlay.network.community import Address
@@ -258,9 +258,15 @@ class Node:
 
     def _on_proven(self, peer: PublicKey, address: Address) -> None:
         """Remember where a member was, for the next start."""
-        task = asyncio.get_running_loop().create_task(self._remember(peer, address))
+        task = asyncio.get_running_loop().create_task(self._remember_if_it_can(peer, address))
         self._remembering.add(task)
         task.add_done_callback(self._remembering.discard)
+
+    async def _remember_if_it_can(self, peer: PublicKey, address: Address) -> None:
+        try:
+            await self._remember(peer, address)
+        except StorageError as error:
+            log.info("where %s is met is not kept: %s", short(peer), error)
 
     async def _remember(self, peer: PublicKey, address: Address) -> None:
         query = "INSERT OR REPLACE INTO node_contact VALUES (?,?,?)"

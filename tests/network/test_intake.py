@@ -1,5 +1,6 @@
 """What is in the ledger already is found cheaply, whatever a peer says about the places of its blocks."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 
 from overlay.keys import Identity
 from overlay.network import intake
-from overlay.network.intake import MANY
+from overlay.network.intake import MANY, Conveyor, Intake
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
+from overlay.trustchain.store import StorageError
+from overlay.trustchain.validation import Invalid
 from tests.network.village import person
 from tests.town import Town, Townsperson
 
@@ -70,4 +73,44 @@ async def test_what_is_known_is_found_near_and_far(farmer: Townsperson, step: in
     ]
     await farmer.ledger.ingest(found[::2])
     assert intake._unknown(farmer.ledger.db, [*found, *found]) == found[1::2]
+    farmer.ledger.close()
+
+
+async def test_who_is_told_to_end_ends_although_what_came_cannot_be_stored(farmer: Townsperson) -> None:
+    """Otherwise a node with a full disk could not be stopped."""
+    intake, waits = Intake(farmer.ledger), asyncio.Event()
+
+    async def full(*_: object) -> dict[BlockHash, Invalid]:
+        raise StorageError("the disk is full")
+
+    intake.take = full  # type: ignore[method-assign]
+
+    async def fetch() -> None:
+        async with Conveyor(intake) as conveyor:
+            await conveyor.put(unsigned(person("mechanic"), [1]))
+            waits.set()
+            await asyncio.Event().wait()
+
+    fetching = asyncio.ensure_future(fetch())
+    await waits.wait()
+    fetching.cancel()
+    await asyncio.gather(fetching, return_exceptions=True)
+    assert fetching.cancelled()
+    farmer.ledger.close()
+
+
+async def test_what_cannot_be_stored_is_told_to_whoever_fetched_it(farmer: Townsperson) -> None:
+    intake = Intake(farmer.ledger)
+
+    async def full(*_: object) -> dict[BlockHash, Invalid]:
+        raise StorageError("the disk is full")
+
+    intake.take = full  # type: ignore[method-assign]
+
+    async def fetch() -> None:
+        async with Conveyor(intake) as conveyor:
+            await conveyor.put(unsigned(person("mechanic"), [1]))
+
+    with pytest.raises(StorageError):
+        await fetch()
     farmer.ledger.close()

@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from overlay.clock import SystemClock, SystemRandomness
+from overlay.keys import PublicKey
 from overlay.node import wire
 from overlay.node.actions import commons, exchanges, people, trust, vouchers
 from overlay.node.config import Config, load
 from overlay.node.node import Node
+from overlay.trustchain.store import StorageError
 from tests.node.conftest import LOOPBACK
 
 PATIENCE = 30.0
@@ -169,3 +171,17 @@ async def test_a_carrier_fetches_every_picture_and_is_credited(village: Village)
     (tally,) = (await vouchers.tallies(carrier, wire.Nothing())).tallies
     assert (tally.uploader_name, tally.downloader_name) == ("farmer", "carrier")
     assert (tally.received, tally.countersigned) == (minted.picture.size, True)
+
+
+async def test_where_a_member_was_met_is_not_missed_when_it_cannot_be_kept(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farmer = await found(village)
+
+    async def full(_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(farmer.ledger, "transact", full)
+        farmer._on_proven(PublicKey(bytes(74)), ("127.0.0.1", 1))
+        assert await asyncio.gather(*farmer._remembering, return_exceptions=True) == [None]

@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Iterator
 
+from overlay.dao.assembly.charters import charters
+from overlay.dao.keyring.group_key import agent_of
 from overlay.economy.facts import legs_of
 from overlay.economy.standing import Standing, current_holdings, standing, supply
 from overlay.keys import PublicKey
@@ -27,7 +29,7 @@ class Peace:
 
     def obstacles(self) -> list[str]:
         """What still keeps the honest nodes from agreeing; nothing when they do."""
-        found = [*self._owed(), *self._lacking(), *self._unproven()]
+        found = [*self._owed(), *self._lacking(), *self._lacking_of_groups(), *self._unproven()]
         return found or [each for member in self._honest() for each in self._unsettled(member)]
 
     def check(self) -> None:
@@ -109,26 +111,44 @@ class Peace:
         return len({sequence for sequence, _ in shown}) < len(shown)
 
     def _public_blocks(self, member: Member) -> set[bytes]:
-        """All blocks but those of cheats: of their two histories one may be unknown to some."""
+        """All blocks but those of cheats, of whose two histories one may be unknown to some, and of groups, which their
+        members hand one another."""
         rows = member.up.db.execute("SELECT key, hash FROM block JOIN agent ON agent.id = agent")
-        cheats = self._inspector.cheats
-        return {hash_ for key, hash_ in rows if key not in cheats}
+        others = self._inspector.cheats | self._groups().keys()
+        return {hash_ for key, hash_ in rows if key not in others}
+
+    def _groups(self) -> dict[PublicKey, set[PublicKey]]:
+        """The keys of groups that sign a chain of their own, and their members."""
+        known = ((member.up.db, group) for member in self._honest() for group in charters(member.up.db))
+        return {agent: set(group.members) for db, group in known if (agent := agent_of(db, group))}
+
+    def _lacking_of_groups(self) -> Iterator[str]:
+        for agent, members in self._groups().items():
+            written = {
+                member.role: self._blocks_of(member, agent) for member in self._honest() if member.key in members
+            }
+            everything = set[bytes]().union(*written.values())
+            for role, mine in written.items():
+                if mine != everything:
+                    yield f"3: {role} lacks {len(everything - mine)} blocks of its group"
+
+    def _blocks_of(self, member: Member, key: PublicKey) -> set[bytes]:
+        query = "SELECT hash FROM block JOIN agent ON agent.id = agent WHERE key = ?"
+        return {hash_ for (hash_,) in member.up.db.execute(query, (key,))}
 
     def _public_tables(self, member: Member) -> Rows:
-        dubious, found = self._of_cheats(), tables(member.up.db, member.up.ledger.views, PRIVATE_COLUMNS)
+        dubious, found = self._not_everybodys(), tables(member.up.db, member.up.ledger.views, PRIVATE_COLUMNS)
         return {
             name: [row for row in rows if not dubious.intersection(row)]
             for name, rows in found.items()
             if name not in PRIVATE_TABLES
         }
 
-    def _of_cheats(self) -> set[bytes]:
-        """The keys of cheats and the hashes of all their blocks that anybody knows: rows with these may differ."""
-        cheats = self._inspector.cheats
-        query = "SELECT hash FROM block JOIN agent ON agent.id = agent WHERE key = ?"
-        return cheats.union(
-            found for cheat in cheats for member in self._honest() for (found,) in member.up.db.execute(query, (cheat,))
-        )
+    def _not_everybodys(self) -> set[bytes]:
+        """The keys of cheats and groups and the hashes of all their blocks that anybody knows: rows with these may
+        differ."""
+        keys = self._inspector.cheats | self._groups().keys()
+        return keys.union(*(self._blocks_of(member, key) for key in keys for member in self._honest()))
 
 
 def _agreed(db: sqlite3.Connection) -> set[BlockHash]:
