@@ -80,6 +80,9 @@ class Guide(Protocol):
     def is_loopback(self) -> bool:
         """Whether this node listens to its own machine only."""
 
+    def has_enough(self) -> bool:
+        """Whether so many members are online that addresses named to us need no greeting."""
+
     def claimed(self, peer: PublicKey, address: Address, lan: Address | None) -> None:
         """A packet that `peer` once signed came from an address; `lan` is what it says of its local network."""
 
@@ -236,6 +239,11 @@ class CommonsCommunity(Community):
             del self._named[address]
             self.greet(address)
 
+    def open_way(self, at: Address, place: Address, lan: Address) -> None:
+        """Ask the member at one address to send a datagram to another: its router lets that one in from then on."""
+        packet = self.create_puncture_request(UDPv4Address(*lan), UDPv4Address(*place), 0)
+        self.endpoint.send(UDPv4Address(*at), packet)
+
     def send_message(self, address: Address, message: int, payload: bytes) -> None:
         """Send one datagram; it may be lost."""
         self.endpoint.send(address, self.get_prefix() + bytes([message]) + payload)
@@ -248,7 +256,7 @@ class CommonsCommunity(Community):
             self._drops["introduction to no place"] += 1
         elif len(self._named) >= MAX_NAMED:
             self._drops["introduction beyond what can be greeted"] += 1
-        elif not self._guide.is_proven(place):
+        elif not self._guide.is_proven(place) and not self._guide.has_enough():
             self._named[place] = None
 
     def _is_late(self, address: Address) -> bool:
@@ -326,6 +334,11 @@ class Carrier:
         """Greet some of those that were named to us."""
         if self._community is not None:
             self._community.greet_named()
+
+    def open_way(self, at: Address, place: Address, lan: Address) -> None:
+        """Ask the member at an address to open its router for `place` (`lan`, if they share a local network)."""
+        if self._community is not None:
+            self._community.open_way(at, place, lan)
 
     def name(self, address: Address) -> None:
         """Somebody names an address: it is greeted in its turn."""

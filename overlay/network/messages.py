@@ -81,6 +81,12 @@ class Known(Wire, frozen=True):
     port: Annotated[int, Meta(ge=1, le=65_535)]
 
 
+class AskHello(Wire, frozen=True):
+    """Asks for a sign of life, and for members near to this one: the asker itself, or somebody whom it looks for."""
+
+    near: Key
+
+
 class Hello(Wire, frozen=True):
     """A sign of life. To a member it names others, so that one call finds a whole neighbourhood."""
 

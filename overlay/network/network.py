@@ -17,7 +17,7 @@ from overlay.network.community import ANY_HOST, BLOCK_MESSAGE, QUIC_MESSAGE, Bin
 from overlay.network.endpoint import Address, UdpSocket
 from overlay.network.gossip import Gossip
 from overlay.network.lan import Lan
-from overlay.network.messages import Answer, BadMessage, Hello, Request, Unframer, decode, encode
+from overlay.network.messages import Answer, AskHello, BadMessage, Hello, Request, Unframer, decode, encode
 from overlay.network.quic_errors import StreamError
 from overlay.network.quic_limits import StreamLimits
 from overlay.network.rates import ALL_HANDSHAKES, ALL_STRANGERS, HOST_HANDSHAKES, STRANGER_HOST, Allowance
@@ -187,10 +187,11 @@ class Network:
         """A member is proven to be at another address than before."""
         self.on_proven(peer, address)
 
-    async def _knock(self, peer: PublicKey, address: Address) -> None:
-        """Ask for a sign of life, and for the neighbours of a member. Raises StreamError."""
+    async def _knock(self, peer: PublicKey, address: Address, near: PublicKey) -> None:
+        """Ask for a sign of life, and a member for others, those near to a key above all. Raises StreamError."""
+        request = encode(Request(HELLO, encode(AskHello(near))))
         with self._whereabouts.dialling(address):
-            raw = await self._streams.request(peer, address, encode(Request(HELLO, b"")), timeout=HELLO_SECONDS)
+            raw = await self._streams.request(peer, address, request, timeout=HELLO_SECONDS)
         try:
             known = decode(self._read(peer, raw), Hello).known
         except (CallFailed, BadMessage):
@@ -199,8 +200,12 @@ class Network:
             self._whereabouts.claimed(PublicKey(each.key), (each.host, each.port), None)
 
     async def _hello(self, peer: PublicKey, payload: bytes) -> bytes:
-        """Being answered says it all; members are told where some others are."""
-        return encode(Hello(self._whereabouts.neighbours(peer)))
+        """Being answered says it all; members are told where some others are. Who is sought opens the way for them."""
+        near = PublicKey(decode(payload, AskHello).near)
+        way = self._whereabouts.way_to(near, peer)
+        if way is not None:
+            self._carrier.open_way(*way)
+        return encode(Hello(self._whereabouts.neighbours(peer, near)))
 
     async def _locate(self, peer: PublicKey, seconds: float) -> Address:
         found = await self._whereabouts.locate(peer, seconds)
@@ -219,7 +224,7 @@ class Network:
             self._lan.step()
             self._whereabouts.step()
             self._carrier.greet_named()
-            for _, address in self._whereabouts.some_online(1):
+            for address in self._whereabouts.meetings.to_greet():
                 self._carrier.greet(address)
             await self.clock.sleep(STEP_SECONDS)
 

@@ -2,22 +2,26 @@
 
 import asyncio
 import logging
-import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from overlay.clock import Clock, Randomness
 from overlay.keys import PublicKey
-from overlay.network.addresses import AddressBook, is_numeric, is_reachable
+from overlay.network.addresses import AddressBook, is_reachable
+from overlay.network.contacts import Contacts, Pause
 from overlay.network.endpoint import Address
+from overlay.network.meetings import Meetings
 from overlay.network.messages import MAX_KNOWN, Known
 from overlay.network.quic_errors import PeerUnreachable, RequestTimedOut, StreamError, WrongPeer
-from overlay.network.search import Knock, Search
+from overlay.network.search import Search
+from overlay.network.seeking import Seeker, nearest
 
 log = logging.getLogger(__name__)
+
+# Asks a member at one address for a sign of life, and for members near to a key. Raises StreamError.
+Knock = Callable[[PublicKey, Address, PublicKey], Awaitable[object]]
 
 # A member that was heard so recently is asked without knocking first.
 FRESH_SECONDS = 30.0
@@ -26,15 +30,6 @@ SILENCE_SECONDS = 5.0
 MAX_SILENCE_SECONDS = 60.0
 # A member that moves is told of at once, and then at most so often.
 TELL_SECONDS = 10.0
-# An address of the user's or our memory is greeted again after this long, and twice as long each time after.
-GREETING_SECONDS = 0.5
-MAX_GREETING_SECONDS = 30.0
-MAX_CONTACTS = 512
-# A name may stand for several machines; an invitation lists at most four addresses as well.
-MAX_ADDRESSES_OF_NAME = 4
-# While fewer members are online, those of whom there are only claims are looked for, so many at a time.
-ENOUGH_ONLINE = 32
-MEETINGS_AT_ONCE = 4
 
 
 class Listener(Protocol):
@@ -53,19 +48,6 @@ class Listener(Protocol):
         """Something was of no use."""
 
 
-@dataclass(slots=True)
-class Pause:
-    """When to try again, and how long the pause was that leads there."""
-
-    until: float
-    seconds: float
-
-    def lengthen(self, now: float, most: float) -> None:
-        """Twice as long from now on."""
-        self.seconds = min(2 * self.seconds, most)
-        self.until = now + self.seconds
-
-
 class Whereabouts:
     """`own` is this node's key; `is_member` decides who belongs; `knock` asks one address for a sign of life."""
 
@@ -78,26 +60,34 @@ class Whereabouts:
         knock: Knock,
         listener: Listener,
     ) -> None:
-        self.address: Address = ("", 0)  # until the socket is bound
         self._own, self._clock, self._random = own, clock, random
         self._ask_membership, self._listener = is_member, listener
         self._members: set[PublicKey] = set()
         self._book = AddressBook(clock)
-        self._search = Search(self._book, knock, self.prove)
+        self._search = Search(self._book, lambda peer, address: knock(peer, address, own), self.prove)
+        self._seeker = Seeker(clock, self._ask_near, self.online, self.peers, self._has_news)
+        self._knock = knock
+        self._contacts = Contacts(clock, listener.greet, self._give, listener.count_drop)
+        self.meetings = Meetings(own, clock, self, self._meet)
         self._told: dict[PublicKey, tuple[Address, float]] = {}
         self._silent: dict[PublicKey, Pause] = {}
-        self._contacts: dict[Address, Pause] = {}
         self._dialled: Counter[Address] = Counter()
-        self._resolving: set[asyncio.Task[None]] = set()
-        self._meetings: dict[PublicKey, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
         """End all searches."""
-        tasks = [*self._resolving, *self._meetings.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._contacts.close()
+        await self.meetings.close()
+        await self._seeker.close()
         await self._search.close()
+
+    @property
+    def address(self) -> Address:
+        """Where our own socket is bound; ("", 0) until it is."""
+        return self._contacts.own
+
+    @address.setter
+    def address(self, bound: Address) -> None:
+        self._contacts.own = bound
 
     # Who
 
@@ -114,7 +104,7 @@ class Whereabouts:
     def peers(self) -> list[PublicKey]:
         """The members with an address worth trying now, proven ones first: not those that were silent just before."""
         now = self._clock.monotonic()
-        return [peer for peer in self._book.known() if self.is_member(peer) and not self._is_silent(peer, now)]
+        return [peer for peer in self._book.known() if self.is_member(peer) and now >= self.silent_until(peer)]
 
     def online(self) -> dict[PublicKey, Address]:
         """The members that answered when last asked, and where."""
@@ -160,22 +150,34 @@ class Whereabouts:
         chosen = self.some_online(1, without=asker)
         return (*chosen[0], self._book.of(chosen[0][0]).lan) if chosen else None
 
-    def neighbours(self, asker: PublicKey) -> tuple[Known, ...]:
-        """Some members and where they are, for a member that asks; nobody for strangers."""
+    def neighbours(self, asker: PublicKey, near: PublicKey) -> tuple[Known, ...]:
+        """Where some members are, for a member that asks: half of them those nearest to `near`, the others anybody, so
+        that no part of the commons keeps to itself. Nobody for strangers."""
         if not self.is_member(asker):
             return ()
-        return tuple(Known(peer, *address) for peer, address in self.some_online(MAX_KNOWN, without=asker))
+        online = self.online()
+        online.pop(asker, None)
+        close = {peer: online[peer] for peer in nearest(near, online, MAX_KNOWN // 2)}
+        told = close | dict(self.some_online(MAX_KNOWN - len(close), without=asker))
+        return tuple(Known(peer, *address) for peer, address in told.items())
+
+    def way_to(self, sought: PublicKey, asker: PublicKey) -> tuple[Address, Address, Address] | None:
+        """Where the member is that another looks for, and where that one is, in the world and on its local network.
+        None where one of the two is not known to be online."""
+        at, places = self.online().get(sought), self._book.of(asker)
+        if at is None or places.proven is None or sought == asker or not self.is_member(asker):
+            return None
+        return at, places.proven, places.lan or places.proven
+
+    def has_enough(self) -> bool:
+        """Whether enough members are online."""
+        return self.meetings.has_enough()
 
     # Where
 
     def add_contact(self, address: Address, peer: PublicKey | None) -> None:
         """Greet an address until it answers; with `peer`, believe that this member may be there. Names are resolved."""
-        if is_numeric(address[0]):
-            self._add_contact(address, peer)
-        else:
-            task = asyncio.get_running_loop().create_task(self._resolve(address, peer))
-            self._resolving.add(task)
-            task.add_done_callback(self._resolving.discard)
+        self._contacts.add(address, peer)
 
     async def locate(self, peer: PublicKey, seconds: float) -> Address | None:
         """A proven address of `peer`: the one of just before, or the one that answers now. None for an absent one."""
@@ -184,14 +186,35 @@ class Whereabouts:
             return places.proven
         try:
             async with asyncio.timeout(seconds):
-                if self._resolving:
-                    await asyncio.wait(self._resolving)
-                found = await self._search.find(peer)
+                await self._contacts.resolved()
+                found = await self._find_anywhere(peer)
         except TimeoutError:
             found = None
         if found is None:
             self._mark_silent(peer)
         return found
+
+    async def _find_anywhere(self, peer: PublicKey) -> Address | None:
+        """Where it is known to be, or where others know it to be."""
+        found = await self._search.find(peer)
+        if found is None and self.is_member(peer) and await self._seeker.seek(peer):
+            found = await self._search.find(peer)
+        return found
+
+    def _has_news(self, peer: PublicKey) -> bool:
+        """Whether somebody claims that it is where nobody has looked."""
+        return bool(self._book.of(peer).claims)
+
+    async def _ask_near(self, peer: PublicKey, near: PublicKey) -> None:
+        """Ask one member for those nearest to another."""
+        address = self._book.of(peer).proven or await self._search.find(peer)
+        if address is None:
+            self._mark_silent(peer)
+            return
+        try:
+            await self._knock(peer, address, near)
+        except StreamError as error:
+            self.failed(peer, address, error)
 
     def has_address(self, peer: PublicKey) -> bool:
         """Whether any address of `peer` is known."""
@@ -201,7 +224,7 @@ class Whereabouts:
         """A QUIC handshake has shown that `peer` is at `address`. A newcomer is proven before it is a member."""
         is_member = self.is_member(peer)
         self._silent.pop(peer, None)
-        self._contacts.pop(address, None)
+        self._contacts.answered(address)
         self._book.prove(peer, address, is_member=is_member)
         if is_member:
             self._tell(peer, address)
@@ -236,22 +259,16 @@ class Whereabouts:
                 del self._dialled[address]
 
     def step(self) -> None:
-        """Greet contacts that are due, and look for members of whom there are only claims, while few are online."""
-        now = self._clock.monotonic()
-        for address, pause in list(self._contacts.items()):
-            if now >= pause.until:
-                pause.lengthen(now, MAX_GREETING_SECONDS)
-                self._listener.greet(address)
-        if len(self.online()) < ENOUGH_ONLINE:
-            unmet = [peer for peer in self.peers() if self._book.of(peer).proven is None and peer not in self._meetings]
-            for peer in sorted(unmet, key=self._silent_until)[: MEETINGS_AT_ONCE - len(self._meetings)]:
-                self._meet(peer)
+        """Greet contacts that are due, and look for members whom this node should know."""
+        self._contacts.step()
+        self.meetings.step()
 
-    def _meet(self, peer: PublicKey) -> None:
-        task = self._meetings[peer] = asyncio.create_task(self._find(peer))
-        task.add_done_callback(lambda _: self._meetings.pop(peer, None))
+    def silent_until(self, peer: PublicKey) -> float:
+        """When a member that did not answer is worth a try again; the distant past for one that was never tried."""
+        pause = self._silent.get(peer)
+        return pause.until if pause is not None else float("-inf")
 
-    async def _find(self, peer: PublicKey) -> None:
+    async def _meet(self, peer: PublicKey) -> None:
         if await self._search.find(peer) is None:
             self._mark_silent(peer)
 
@@ -264,32 +281,8 @@ class Whereabouts:
         else:
             before.lengthen(now, MAX_SILENCE_SECONDS)
 
-    def _is_silent(self, peer: PublicKey, now: float) -> bool:
-        return now < self._silent_until(peer)
-
-    def _silent_until(self, peer: PublicKey) -> float:
-        """When a member that did not answer is worth a try again; those that were never tried come first of all."""
-        pause = self._silent.get(peer)
-        return pause.until if pause is not None else float("-inf")
-
-    async def _resolve(self, address: Address, peer: PublicKey | None) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(*address, family=socket.AF_INET, type=socket.SOCK_DGRAM)
-        except (OSError, UnicodeError) as error:
-            log.info("the name %r cannot be resolved: %s", address[0], error)
-            self._listener.count_drop("contact whose name cannot be resolved")
-            return
-        for *_, place in found[:MAX_ADDRESSES_OF_NAME]:
-            self._add_contact((str(place[0]), int(place[1])), peer)
-
-    def _add_contact(self, address: Address, peer: PublicKey | None) -> None:
-        if not is_reachable(address) or address == self.address:
-            self._listener.count_drop("contact that cannot be reached")
-            return
-        if peer is not None and peer != self._own:
+    def _give(self, peer: PublicKey, address: Address) -> None:
+        """Our user, or our own memory, says that a member may be there."""
+        if peer != self._own:
             self._book.give(peer, address)
             self._silent.pop(peer, None)  # the user knows something new
-        if len(self._contacts) < MAX_CONTACTS:
-            self._contacts[address] = Pause(self._clock.monotonic() + GREETING_SECONDS, GREETING_SECONDS)
-        self._listener.greet(address)

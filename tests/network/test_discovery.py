@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overlay.network.community import BLOCK_MESSAGE, KEY_END, MAX_NAMED, QUIC_MESSAGE
+from overlay.network.messages import AskHello, encode
 from overlay.network.rates import HOST_INTRODUCTIONS
 from tests.network.streams_world import run
 from tests.network.village import PREFIX, Internet, Station, person, place, until
@@ -47,7 +48,7 @@ def test_a_replayed_introduction_moves_nobody() -> None:
                 farmer.hear(place(liar), overheard)
             await asyncio.sleep(5)
             assert farmer.network.addresses() == {baker.key: baker.where}
-            assert await farmer.network.call(baker.key, "hello", b"", 1.0)
+            assert await farmer.network.call(baker.key, "hello", encode(AskHello(baker.key)), 1.0)
 
     run(scene())
 

@@ -10,7 +10,7 @@ from overlay.keys import Identity, PublicKey
 from overlay.network.answering import MAX_AT_ONCE, MAX_LONG_AT_ONCE, Refusal
 from overlay.network.community import BLOCK_MESSAGE, QUIC_MESSAGE
 from overlay.network.gossip import FANOUT, MAX_REMEMBERED
-from overlay.network.messages import MAX_FRAME_BYTES, MAX_KNOWN, Known, frames
+from overlay.network.messages import MAX_FRAME_BYTES, MAX_KNOWN, AskHello, Known, encode, frames
 from overlay.network.network import CallFailed, Network, plain
 from overlay.network.rates import HOST_HANDSHAKES, HOST_REQUESTS, MEMBER_GOSSIP, MEMBER_REQUESTS, STRANGER_HOST
 from overlay.network.whereabouts import MAX_SILENCE_SECONDS, SILENCE_SECONDS, TELL_SECONDS
@@ -229,7 +229,7 @@ def test_a_greeting_names_neighbours_to_members_and_liars_gain_no_more_than_trie
         internet = Internet()
         farmer, baker = await two(internet)
         lies = tuple(Known(person("mechanic").public_key, *place(number)) for number in range(50, 50 + MAX_KNOWN))
-        baker.network._whereabouts.neighbours = lambda asker: lies  # type: ignore[method-assign]
+        baker.network._whereabouts.neighbours = lambda *_: lies  # type: ignore[method-assign]
         await farmer.network.call(baker.key, "echo", b"")
         mechanic = await Station(internet, "mechanic", 3, MEMBERS).open()
         mechanic.network.add_contact(farmer.where, farmer.key)
@@ -247,7 +247,7 @@ def test_a_stranger_is_told_of_nobody() -> None:
         await farmer.network.call(baker.key, "echo", b"")
         stranger = await Station(internet, "stranger", 9, MEMBERS).open()
         stranger.network.add_contact(farmer.where, farmer.key)
-        assert await stranger.network.call(farmer.key, "hello", b"") == b"\x91\x90"
+        assert await stranger.network.call(farmer.key, "hello", encode(AskHello(baker.key))) == b"\x91\x90"
         assert baker.key not in stranger.network._whereabouts._book._places
         await close(farmer, baker, stranger)
 
