@@ -7,7 +7,7 @@ computed anew whenever one of those facts arrives, whatever the order:
     leg.made              agreed, and its inputs are known holdings of its giver whose sum it moves: it has outputs
     leg.own               place of the issuer's word where that first word accepts; NULL otherwise
     leg.word              1 all issuers concerned have accepted, 2 one of them has refused, 0 neither
-    leg.beaten            the issuer accepted another made leg with one of the same inputs before this one
+    leg.beaten            it has `own`, and the issuer accepted another made leg with one of the same inputs before it
     input.stage           3 the leg is made, accepted by the voucher's issuer and refused by nobody; 2 it is made;
                           else 1 where the giver itself proposed the leg, 0 where another names it
     input.rank            of a leg that has `own`, what orders it among its rivals: `own`, the proposal's hash (which
@@ -45,7 +45,8 @@ CREATE INDEX IF NOT EXISTS voucher_witness_by ON voucher_witness (author);
 CREATE TABLE IF NOT EXISTS voucher_leg (
     proposal INTEGER NOT NULL, position INTEGER NOT NULL, giver INTEGER NOT NULL, receiver INTEGER NOT NULL,
     voucher INTEGER NOT NULL, quantity INTEGER NOT NULL, change INTEGER NOT NULL, parts INTEGER NOT NULL,
-    made INTEGER NOT NULL DEFAULT 0, own INTEGER, word INTEGER NOT NULL DEFAULT 0, beaten INTEGER NOT NULL DEFAULT 0,
+    made INTEGER NOT NULL DEFAULT 0, own INTEGER, word INTEGER NOT NULL DEFAULT 0,
+    beaten INTEGER NOT NULL DEFAULT 0 CHECK (NOT beaten OR own IS NOT NULL),
     PRIMARY KEY (proposal, position)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS voucher_leg_waiting ON voucher_leg (proposal) WHERE made = 1 AND word = 0;
 CREATE TABLE IF NOT EXISTS voucher_issuer (

@@ -14,7 +14,7 @@ from typing import Any
 from overlay.economy.facts import Leg, Place, Word, legs_of, word_on
 from overlay.economy.holdings import Holding
 from overlay.economy.supply import Supply, supply
-from overlay.economy.weighing import REFUSED
+from overlay.economy.weighing import REFUSED, has_lost
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
@@ -125,7 +125,9 @@ def _verdict(db: sqlite3.Connection, leg: Place) -> Standing | None:
         return Standing.REFUSED
     if word:
         return Standing.FINAL
-    return Standing.PROVISIONAL if own is not None else None  # the issuer vouches for all that came before
+    if own is not None:
+        return Standing.PROVISIONAL  # the issuer vouches for all that came before
+    return Standing.REFUSED if has_lost(db, leg) else None
 
 
 def _by_history(db: sqlite3.Connection, leg: Place) -> Standing:

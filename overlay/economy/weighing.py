@@ -107,7 +107,7 @@ def weigh(db: sqlite3.Connection, leg: Place) -> None:
         _compare(db, _ALONE, leg)  # it may just have been made
         return
     stands, stood = _stands(place, word), _stands(was_own, was_word)
-    _change(db, leg, "own = ?, word = ?", (place, word), redeems)
+    _change(db, leg, "own = ?, word = ?, beaten = beaten AND ? IS NOT NULL", (place, word, place), redeems)
     query = "UPDATE voucher_input SET stage = ?, rank = ? WHERE proposal = ? AND position = ?"
     db.execute(query, (3 if stands else 2, None if place is None else _rank(db, leg, place), *leg))
     if word != was_word and ACCEPTED in (word, was_word):
@@ -176,17 +176,18 @@ def rivals_of(db: sqlite3.Connection, leg: Place, *, least: int = 2) -> list[Pla
 
 
 # Of some made legs those whose `beaten` is to change: a rival that stands was accepted before, which the first of those
-# that stand shows for each input. What has no place of its own is beaten by whatever stands.
+# that stand shows for each input. What has no place of its own is beaten by whatever stands, and there may be a
+# thousand of them: that is worked out when it is read (`has_lost`).
 _CHANGED = (
     "SELECT l.proposal, l.position, NOT l.beaten, l.receiver = m.agent FROM ({legs}) rival"
     " CROSS JOIN voucher_leg l USING (proposal, position) JOIN voucher_mint m ON m.block = l.voucher"
     " WHERE l.beaten <> EXISTS (SELECT 1 FROM voucher_input mine CROSS JOIN voucher_input first"
-    " ON first.source = mine.source AND first.idx = mine.idx AND first.stage = 3"
-    " AND first.rank < ifnull(mine.rank, x'ff') WHERE mine.proposal = l.proposal AND mine.position = l.position)"
+    " ON first.source = mine.source AND first.idx = mine.idx AND first.stage = 3 AND first.rank < mine.rank"
+    " WHERE mine.proposal = l.proposal AND mine.position = l.position)"
 )
 _ALONE = _CHANGED.format(legs="SELECT ?1 AS proposal, ?2 AS position")
 # Nothing changes before this leg (its rank, now or before, is the third parameter), nor behind the first of the others
-# that stand, whatever becomes of this one; and where there is one, those that have no place are beaten already.
+# that stand, whatever becomes of this one.
 _WITH_RIVALS = _CHANGED.format(
     legs="WITH spent AS (SELECT i.source, i.idx, (SELECT f.rank FROM voucher_input f WHERE f.source = i.source"
     " AND f.idx = i.idx AND f.stage = 3 AND f.rank IS NOT NULL AND (f.proposal <> ?1 OR f.position <> ?2)"
@@ -194,9 +195,17 @@ _WITH_RIVALS = _CHANGED.format(
     " SELECT ?1 AS proposal, ?2 AS position"
     " UNION SELECT o.proposal, o.position FROM spent CROSS JOIN voucher_input o ON o.source = spent.source"
     " AND o.idx = spent.idx AND o.stage IN (2, 3) AND o.rank BETWEEN ?3 AND ifnull(spent.first, x'ff')"
-    " UNION SELECT o.proposal, o.position FROM spent CROSS JOIN voucher_input o ON spent.first IS NULL"
-    " AND o.source = spent.source AND o.idx = spent.idx AND o.stage = 2 AND o.rank IS NULL"
 )
+
+
+def has_lost(db: sqlite3.Connection, leg: Place) -> bool:
+    """Whether another leg stands on one of the inputs of a leg that has no place of its own."""
+    row = db.execute(
+        "SELECT 1 FROM voucher_input mine CROSS JOIN voucher_input other ON other.source = mine.source"
+        " AND other.idx = mine.idx AND other.stage = 3 WHERE mine.proposal = ? AND mine.position = ? LIMIT 1",
+        leg,
+    ).fetchone()
+    return row is not None
 
 
 def _compare(db: sqlite3.Connection, which: str, leg: Place, *least: bytes) -> None:

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from overlay.economy import succession
+from overlay.economy import making, succession, weighing
 from overlay.economy.claiming import make_claim
 from overlay.keys import Identity
+from overlay.trustchain import blocks
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Ledger
 from overlay.trustchain.statements import AgreeExchange, Anything, Issuer, Mint, Profile, Witness, encode
 from tests.economy.forging import a_hoard, a_voucher_of, answer, leg, propose, replace_leg
 from tests.economy.observing import History, observer
-from tests.town import HandClock, Town
+from tests.town import HandClock, Town, Townsperson
 
 # Steps of SQLite's machine in one count of work.
 STEPS = 100
@@ -80,8 +81,8 @@ async def test_twice_the_rivals_are_twice_the_work(
             await counted.watch(ledger)
             signed = sorted(history.blocks, key=lambda block: (block.public_key, block.sequence_number))
             for each in order([*signed, *history.parts]):
-                blocks = [each] if isinstance(each, HalfBlock) else []
-                await ledger.ingest(blocks, [] if blocks else [each])  # type: ignore[list-item]
+                found = [each] if isinstance(each, HalfBlock) else []
+                await ledger.ingest(found, [] if found else [each])  # type: ignore[list-item]
             await ledger.ingest([], history.parts)
             ledger.close()
         work.append(counted.done)
@@ -140,6 +141,46 @@ async def test_rivals_of_which_each_was_accepted_and_none_stands_are_work_in_pro
             ledger.close()
         work.append(counted.done)
     assert work[1] < 2.3 * work[0]
+
+
+async def unanswered(town: Town, size: int) -> tuple[History, list[HalfBlock]]:
+    """Rivals of which the baker has said nothing, and its words on the first: yes and no by turns, the last first."""
+    baker, farmer, held = await a_hoard(town)
+    grower = town.person("grower")
+    bread = await a_voucher_of(farmer)
+    before = History.of([baker.ledger])
+    agreed = [await rival(farmer, grower, bread, held) for _ in range(size)]
+    words = [await baker.forge(Witness(*agreed[0], 1, first=bool(turn % 2))) for turn in range(20)]
+    everything = History.of([farmer.ledger, grower.ledger])
+    return History([*before.blocks, *everything.blocks], [*before.parts, *everything.parts]), words[::-1]
+
+
+async def rival(giver: Townsperson, receiver: Townsperson, bread: bytes, held: bytes) -> tuple[bytes, bytes]:
+    proposal = await propose(giver, receiver, leg(bread, [(held, 0)], 1, 99))
+    await receiver.ledger.ingest([proposal])
+    return proposal.hash, (await answer(receiver, proposal)).hash
+
+
+async def test_a_word_costs_the_same_however_many_rivals_wait_for_one(tmp_path: Path) -> None:
+    work = []
+    for size in (20, 80):
+        (tmp_path / str(size)).mkdir()
+        with contextlib.closing(Town(tmp_path / str(size), "NORMAL")) as town:
+            before, words = await unanswered(town, size)
+            ledger, counted = observer(tmp_path / f"{size}.db", town.clock), Work()
+            await ledger.ingest(before.blocks, before.parts)
+            places = [leg for each in before.blocks for leg in making.legs_of(ledger.db, number(ledger, each))]
+            assert sum(bool(weighing.rivals_of(ledger.db, place)) for place in places) == size
+            await counted.watch(ledger)
+            for word in words:
+                await ledger.ingest([word])
+            ledger.close()
+        work.append(counted.done)
+    assert work[1] < 1.3 * work[0]
+
+
+def number(ledger: Ledger, block: HalfBlock) -> int:
+    return blocks.find_id(ledger.db, block.hash) or 0
 
 
 async def test_many_claims_through_one_key_are_work_for_each_pair_of_them_at_most(tmp_path: Path) -> None:
