@@ -8,6 +8,7 @@ from overlay.dao.keyring.group_key import agent_of
 from overlay.economy.facts import legs_of
 from overlay.economy.standing import Standing, current_holdings, standing, supply
 from overlay.keys import PublicKey
+from overlay.node.guard import CHECKING
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
 from tests.simulation.folding import Rows, tables
@@ -29,7 +30,7 @@ class Peace:
 
     def obstacles(self) -> list[str]:
         """What still keeps the honest nodes from agreeing; nothing when they do."""
-        found = [*self._owed(), *self._lacking(), *self._lacking_of_groups(), *self._unproven()]
+        found = [*self._asking(), *self._owed(), *self._lacking(), *self._lacking_of_groups(), *self._unproven()]
         return found or [each for member in self._honest() for each in self._unsettled(member)]
 
     def check(self) -> None:
@@ -57,6 +58,12 @@ class Peace:
 
     def _honest(self) -> list[Member]:
         return [member for member in self._members if not member.is_cheat and member.node is not None]
+
+    def _asking(self) -> Iterator[str]:
+        """Who started just before may still wait for the answers by which it knows that it may sign."""
+        for member in self._honest():
+            if member.up.ledger.signing_refusal == CHECKING:
+                yield f"3: {member.role} does not know yet whether it may sign"
 
     def _owed(self) -> Iterator[str]:
         for member in self._honest():
