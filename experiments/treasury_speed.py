@@ -48,7 +48,8 @@ from overlay.dao.funds.treasury import signed
 from overlay.dao.keyring import custody
 from overlay.economy.members import MembersView
 from overlay.keys import Identity, PublicKey
-from overlay.network.network import Network
+from overlay.network import messages
+from overlay.network.network import HELLO, Network
 from overlay.node import wire
 from overlay.node.actions import commons, groups, proposals
 from overlay.node.config import load
@@ -157,7 +158,9 @@ class Founder:
         self.sent = 0
 
     async def generate(self) -> None:
-        """All three rounds."""
+        """Find everybody, as this one process is too busy to answer knocks in the midst of it; then three rounds."""
+        greeting = messages.encode(messages.AskHello(identity(0).public_key))
+        await asyncio.gather(*(self._ask(member, HELLO, greeting) for member in self._members[1:]))
         state, message = chilldkg.coordinator_step1(await self._all("begin", b"please"), self._params)
         certificates = await self._all("certify", message)
         certificate, _, _ = chilldkg.coordinator_finalize(state, certificates)
