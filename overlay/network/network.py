@@ -187,6 +187,10 @@ class Network:
         """A member is proven to be at another address than before."""
         self.on_proven(peer, address)
 
+    def member_moved(self, peer: PublicKey, address: Address) -> None:
+        """What waits for a member elsewhere need wait no longer."""
+        self._streams.moved(peer, address)
+
     async def _knock(self, peer: PublicKey, address: Address, near: PublicKey) -> None:
         """Ask for a sign of life, and a member for others, those near to a key above all. Raises StreamError."""
         request = encode(Request(HELLO, encode(AskHello(near))))

@@ -17,7 +17,11 @@ from overlay.network.quic_reset import Resets
 from overlay.network.quic_serving import Desk
 from overlay.network.quic_stream import Stream
 
+# A connection that was heard so recently is alive, even if its peer is proven to be elsewhere too.
+HEARD_SECONDS = 2.0
+
 _STILLBORN = partial(PeerUnreachable, reason="its first datagram is not a handshake")
+_MOVED = partial(PeerUnreachable, reason="the member is at another address now")
 _EVICTED = partial(PeerUnreachable, reason="the connection made way for another")
 
 
@@ -127,6 +131,18 @@ class Links:
         """The peer seems gone: the connection serves no new requests. Those it has may still be answered."""
         for place in [key for key, value in self._by_peer.items() if value is link]:
             del self._by_peer[place]
+
+    def moved(self, peer: PublicKey, address: Address) -> None:
+        """`peer` is proven to be at `address`: what it does not answer elsewhere fails at once, not when time is up.
+
+        A connection elsewhere that was heard just before stays: a member may have two ways to us.
+        """
+        silent_since = self._clock.monotonic() - HEARD_SECONDS
+        elsewhere = [link for link in self._links if link.address != address]
+        for link in elsewhere:
+            is_unproven = link.peer is None and link.expected == peer
+            if is_unproven or (link.peer == peer and link.heard_at < silent_since):
+                link.end(_MOVED)
 
     def knows(self, peer: PublicKey, address: Address) -> bool:
         """Whether there is a proven connection for requests to `peer` at `address`."""

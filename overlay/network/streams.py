@@ -174,6 +174,10 @@ class Streams:
             return RequestTimedOut(peer, address, seconds)
         return PeerUnreachable(peer, address, f"nothing heard for {seconds:g} s")
 
+    def moved(self, peer: PublicKey, address: Address) -> None:
+        """`peer` is proven to be at `address`: requests that it does not answer elsewhere raise PeerUnreachable."""
+        self._links.moved(peer, address)
+
     async def close(self) -> None:
         """End everything: requests in flight raise StreamsClosed, handlers are cancelled; no task or timer is left."""
         self._links.close(StreamsClosed)

@@ -42,7 +42,10 @@ class Listener(Protocol):
         """There is news about where a member is."""
 
     def member_proven(self, peer: PublicKey, address: Address) -> None:
-        """A member is proven to be at another address than before."""
+        """A member is proven to be at another address than when this was last told."""
+
+    def member_moved(self, peer: PublicKey, address: Address) -> None:
+        """Somebody is proven to be at another address than a moment before, as often as that happens."""
 
     def count_drop(self, reason: str) -> None:
         """Something was of no use."""
@@ -196,10 +199,10 @@ class Whereabouts:
 
     async def _find_anywhere(self, peer: PublicKey) -> Address | None:
         """Where it is known to be, or where others know it to be."""
-        found = await self._search.find(peer)
+        found = await self._search.find(peer) or self._book.of(peer).proven  # it may have shown itself meanwhile
         if found is None and self.is_member(peer) and await self._seeker.seek(peer):
             found = await self._search.find(peer)
-        return found
+        return found or self._book.of(peer).proven
 
     def _has_news(self, peer: PublicKey) -> bool:
         """Whether somebody claims that it is where nobody has looked."""
@@ -225,7 +228,8 @@ class Whereabouts:
         is_member = self.is_member(peer)
         self._silent.pop(peer, None)
         self._contacts.answered(address)
-        self._book.prove(peer, address, is_member=is_member)
+        if self._book.prove(peer, address, is_member=is_member):
+            self._listener.member_moved(peer, address)
         if is_member:
             self._tell(peer, address)
 

@@ -12,6 +12,7 @@ from overlay.network.community import BLOCK_MESSAGE, QUIC_MESSAGE
 from overlay.network.gossip import FANOUT, MAX_REMEMBERED
 from overlay.network.messages import MAX_FRAME_BYTES, MAX_KNOWN, AskHello, Known, encode, frames
 from overlay.network.network import CallFailed, Network, plain
+from overlay.network.quic_links import HEARD_SECONDS
 from overlay.network.rates import HOST_HANDSHAKES, HOST_REQUESTS, MEMBER_GOSSIP, MEMBER_REQUESTS, STRANGER_HOST
 from overlay.network.whereabouts import MAX_SILENCE_SECONDS, SILENCE_SECONDS, TELL_SECONDS
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, HalfBlock
@@ -141,6 +142,31 @@ def test_a_silent_member_is_tried_at_once_where_the_user_says_it_is_now() -> Non
         farmer.network.add_contact(place(2), person("baker").public_key)
         assert farmer.network.peers() == [person("baker").public_key]
         await close(farmer)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["with a word", "without a word"])
+def test_a_request_that_waits_where_a_member_was_goes_where_it_is_now(*, is_told: bool) -> None:
+    async def scene() -> None:
+        internet = Internet()
+        farmer, baker = await two(internet)
+        farmer.network.serve("echo", echo)
+        await farmer.network.call(baker.key, "echo", b"")
+        if not is_told:
+            del internet.sockets[baker.where]  # nobody hears its last words either
+        await baker.network.close()
+        started = asyncio.get_running_loop().time()
+        waiting = asyncio.create_task(farmer.network.call(baker.key, "echo", b"produce", timeout=60))
+        await asyncio.sleep(HEARD_SECONDS + 0.1)
+        back = await Station(internet, "baker", 3, MEMBERS).open()
+        back.network.serve("echo", echo)
+        back.network.add_contact(farmer.where, farmer.key)
+        await back.network.call(farmer.key, "echo", b"I am back")
+        assert await waiting == b"produce"
+        assert asyncio.get_running_loop().time() - started < HEARD_SECONDS + 0.5
+        assert farmer.network.addresses() == {baker.key: back.where}
+        await close(farmer, back)
 
     run(scene())
 

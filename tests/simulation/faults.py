@@ -158,6 +158,8 @@ class Faults:
         self.internet.trace.tell(cheat.role, f"goes back to its statement {backup.height}")
         cheat.crash("to cheat")
         await self.restore(cheat, backup, moves=False)
+        if cheat.node is None:
+            return  # it has crashed again meanwhile, and comes back as an old copy that asks before it signs
         cheat.up.ledger.check_may_sign = lambda: None  # type: ignore[method-assign]
         await cheat.spawn(cheat.up.ledger.append(Mint("a promise made twice", "piece", 7, "", 0, None)))
         self.on_cheat(cheat)

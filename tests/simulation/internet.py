@@ -193,6 +193,9 @@ class SimulatedStreams:
     def receive(self, address: Address, datagram: bytes) -> None:
         self.drops["a QUIC datagram where there is no QUIC"] += 1
 
+    def moved(self, peer: PublicKey, address: Address) -> None:
+        """As `Streams.moved`; here nobody moves while somebody waits for it."""
+
     async def close(self) -> None:
         self._closed = True
 
