@@ -29,6 +29,10 @@ MAX_WAIT: Final = 30 * 24 * 3_600_000
 MAX_FURTHER_PAYEES: Final = 5
 # The longest period of a charter's limits: a year of blocks, one every ten minutes.
 MAX_LIMIT_BLOCKS: Final = 365 * 24 * 6
+# A group is founded by ten: their keys of 74 bytes fit a block beside the rules. It may grow to thirty, whose votes, of
+# 34 bytes each in a word that names them, take 1,020 of a block's 1,173.
+MAX_FOUNDERS: Final = 10
+MAX_MEMBERS: Final = 30
 # A bit for each of at most 32 parts of a body.
 Mask = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
 # 32 inputs of 37 bytes and 15 other issuers of 82 make a leg of 2.5 kB, below the 4,096 bytes of a part.
@@ -120,9 +124,9 @@ class FoundGroup(Statement, frozen=True, tag="group"):
 
     name: Name
     purpose: Line
-    members: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=10)]
-    approvals: Annotated[int, Meta(ge=1, le=10)]
-    threshold: Annotated[int, Meta(ge=1, le=10)]
+    members: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=MAX_FOUNDERS)]
+    approvals: Annotated[int, Meta(ge=1, le=MAX_FOUNDERS)]
+    threshold: Annotated[int, Meta(ge=1, le=MAX_FOUNDERS)]
 
 
 class SignCharter(Statement, frozen=True, tag="sign-charter"):
@@ -171,11 +175,11 @@ class Rule(Statement, frozen=True):
     way: Annotated[str, Meta(pattern="^(count|majority|supermajority|unanimous)$")]
     share: Annotated[int, Meta(ge=0, le=100)] = 0
     of_votes: bool = False
-    quorum: Annotated[int, Meta(ge=0, le=10)] = 0
+    quorum: Annotated[int, Meta(ge=0, le=MAX_MEMBERS)] = 0
     delay: Annotated[int, Meta(ge=0, le=MAX_WAIT)] = 0
     fallback: Annotated[str, Meta(pattern="^(lapse|without-quorum)$")] = "lapse"
     period: Annotated[int, Meta(ge=0, le=MAX_WAIT)] = 0
-    vetoes: Annotated[int, Meta(ge=0, le=10)] = 0
+    vetoes: Annotated[int, Meta(ge=0, le=MAX_MEMBERS)] = 0
     delegable: bool = False
 
 
@@ -184,8 +188,8 @@ class FoundCouncil(Statement, frozen=True, tag="council"):
 
     name: Name
     purpose: Line
-    members: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=10)]
-    threshold: Annotated[int, Meta(ge=1, le=10)]
+    members: Annotated[tuple[Key, ...], Meta(min_length=1, max_length=MAX_FOUNDERS)]
+    threshold: Annotated[int, Meta(ge=1, le=MAX_FOUNDERS)]
     payments: Rule
     texts: Rule
 
@@ -302,7 +306,7 @@ class RecordPayout(Statement, frozen=True, tag="payout"):
     proposal: Hash
     txid: Hash
     height: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
-    signers: Annotated[tuple[Small, ...], Meta(max_length=10)]
+    signers: Annotated[tuple[Small, ...], Meta(max_length=MAX_MEMBERS)]
 
 
 class DeliverWork(Statement, frozen=True, tag="delivery"):
@@ -374,9 +378,9 @@ class AmendCharter(Statement, frozen=True, tag="amendment"):
     group: Hash
     title: Name
     reason: Line
-    admit: Annotated[tuple[Key, ...], Meta(max_length=10)]
-    remove: Annotated[tuple[Key, ...], Meta(max_length=10)]
-    threshold: Annotated[int, Meta(ge=0, le=10)]
+    admit: Annotated[tuple[Key, ...], Meta(max_length=MAX_FOUNDERS)]
+    remove: Annotated[tuple[Key, ...], Meta(max_length=MAX_FOUNDERS)]
+    threshold: Annotated[int, Meta(ge=0, le=MAX_MEMBERS)]
     rules: Annotated[tuple[ClassRule, ...], Meta(max_length=4)]
     deadline: Time
 
@@ -445,7 +449,7 @@ class Decide(Statement, frozen=True, tag="decision"):
 
     proposal: Hash
     approved: bool
-    votes: Annotated[tuple[Hash, ...], Meta(max_length=10)]
+    votes: Annotated[tuple[Hash, ...], Meta(max_length=MAX_MEMBERS)]
 
 
 Declare = (

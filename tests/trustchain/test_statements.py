@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overlay.trustchain.block import MAX_CONTENT_BYTES
 from overlay.trustchain.statements import (
     KINDS,
     MAX_INPUTS,
     MAX_ISSUERS,
+    MAX_MEMBERS,
     MAX_QUANTITY,
     AgreeExchange,
     AmendCharter,
@@ -20,6 +22,7 @@ from overlay.trustchain.statements import (
     CastVote,
     ClassRule,
     Comment,
+    Decide,
     Deed,
     Delegate,
     DeliverWork,
@@ -188,6 +191,15 @@ def test_what_cannot_be_read_back_is_not_encoded() -> None:
         encode_part(Note("x" * 281))
     with pytest.raises(MalformedStatement, match="rising order"):
         Leg(True, HASH, (Source(HASH, 1), Source(HASH, 0)), 1, 0, 1, ())
+
+
+def test_a_word_on_the_votes_of_the_largest_group_fits_a_block() -> None:
+    votes = tuple(bytes([number]) * 32 for number in range(MAX_MEMBERS))
+    kind, content = encode(Decide(b"p" * 32, True, votes))
+    assert len(kind) + len(content) <= MAX_CONTENT_BYTES
+    assert decode(kind, content) == Decide(b"p" * 32, True, votes)
+    with pytest.raises(MalformedStatement):
+        encode(Decide(b"p" * 32, True, (*votes, b"v" * 32)))
 
 
 def test_longer_encodings_of_the_same_are_refused() -> None:

@@ -10,6 +10,7 @@ from overlay.dao.assembly import rules
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.statements import (
+    MAX_MEMBERS,
     AmendCharter,
     FoundAssembly,
     FoundCouncil,
@@ -171,5 +172,5 @@ def _check_membership(base: Charter, admitted: tuple[PublicKey, ...], removed: s
         raise ValueError("an amendment removes members only")
     if any(group_of(member) for member in admitted):
         raise ValueError("a group becomes a member of another group at the other's founding only")
-    if len(base.members) + len(admitted) - len(removed) > rules.MAX_MEMBERS:
-        raise ValueError(f"a group has at most {rules.MAX_MEMBERS} members")
+    if len(base.members) + len(admitted) - len(removed) > MAX_MEMBERS:
+        raise ValueError(f"a group has at most {MAX_MEMBERS} members")

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from overlay.trustchain.statements import Rule
 
 PERCENT = 100
-# Ten keys of 74 bytes fit a block beside the rules.
-MAX_MEMBERS = 10
 
 
 @dataclass(frozen=True, slots=True)

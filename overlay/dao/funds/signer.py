@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 COMMIT, SIGN = "sign.commit", "sign.share"
 # Sessions with unused nonces kept in memory for one coordinator: a session that comes to nothing leaves one behind.
-# The eldest makes way, so that no coordinator can take another's. 10 members with 50 inputs each: 4 x 10 x 50 nonces.
+# The eldest makes way, so that no coordinator can take another's. 30 members with 50 inputs each: 4 x 30 x 50 nonces.
 MAX_SESSIONS = 4
 
 

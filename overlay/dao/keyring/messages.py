@@ -5,11 +5,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from overlay.network.messages import Wire
-from overlay.trustchain.statements import Hash, Small
+from overlay.trustchain.statements import MAX_MEMBERS, Hash, Small
 
 SessionId = Annotated[bytes, Meta(min_length=16, max_length=16)]
-# ChillDKG with 10 members: 33t + 97 + 32n to the coordinator, 33n + 33(t-1) + 129n back, certificate and recovery
-# data of the same order: under 4 kB; the limit leaves room for a hundred members.
+# ChillDKG with 30 members: 33t + 97 + 32n to the coordinator, 33n + 33(t-1) + 129n back, certificate and recovery
+# data of the same order: under 12 kB; the limit leaves room for a hundred members.
 # The ledger key's messages go to all, unsummed: n (32 (t + n + 2) + 33) bytes, and 97 n more in the recovery data. 50
 # members with any threshold: 50 x (32 x 102 + 33 + 97) = 170 kB.
 KeygenBytes = Annotated[bytes, Meta(max_length=262_144)]
@@ -97,7 +97,7 @@ class AskShares(Wire, frozen=True):
     """Sign with the nonces of the session; `signers` are places in the charter, one aggregate nonce per input."""
 
     session: SessionId
-    signers: Annotated[tuple[Small, ...], Meta(min_length=1, max_length=10)]
+    signers: Annotated[tuple[Small, ...], Meta(min_length=1, max_length=MAX_MEMBERS)]
     nonces: Annotated[tuple[PublicNonce, ...], Meta(min_length=1, max_length=MAX_INPUTS)]
 
 

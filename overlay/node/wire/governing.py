@@ -48,7 +48,7 @@ class AmendGroup(Ask, frozen=True):
     reason: Line = ""
     admit: Members = ()
     remove: Members = ()
-    threshold: Annotated[int, Meta(ge=0, le=10)] = 0
+    threshold: Annotated[int, Meta(ge=0, le=30)] = 0
     rule: Annotated[tuple[RuleText, ...], Meta(max_length=4)] = ()
     minutes: Minutes = WEEK
 

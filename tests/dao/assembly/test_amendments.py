@@ -12,6 +12,7 @@ from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.ledger import meaning
 from overlay.trustchain.statements import (
+    MAX_MEMBERS,
     AmendCharter,
     CastVote,
     ClassRule,
@@ -251,6 +252,34 @@ async def test_an_amendment_that_no_group_could_live_by_is_refused(
             changes = changes | {name: tuple(town.people[role].key for role in roles)}
     with pytest.raises(NotAllowed, match=sentence):
         await town.farmer.amend(group, **changes)  # type: ignore[arg-type]
+
+
+async def test_a_group_grows_to_thirty_and_no_further(town: AssemblyTown) -> None:
+    group = await founded(town)
+    for number in (10, 10, 5):
+        newcomers = town.add(*(f"member {len(town.people) + each}" for each in range(number)))
+        change = await town.farmer.amend(group, admit=tuple(each.key for each in newcomers))
+        await pass_with(town, change, len(town.farmer.group(group).members) // 2 + 1)
+        assert town.farmer.group(group).version == change
+    assert len(town.farmer.group(group).members) == MAX_MEMBERS
+    text = await town.farmer.text(group)
+    await pass_with(town, text, MAX_MEMBERS // 2 + 1)
+    assert town.farmer.tally(text).final
+    (one_more,) = town.add("one more")
+    with pytest.raises(NotAllowed, match="at most 30 members"):
+        await town.farmer.amend(group, admit=(one_more.key,))
+
+
+async def pass_with(town: AssemblyTown, id_: BlockHash, most: int) -> None:
+    """The first so many say yes and count; the others hear of nothing."""
+    some = list(town.people.values())[:most]
+    await town.tell(*some)
+    for person in some:
+        await person.vote(id_)
+    await town.tell(*some)
+    for person in some:
+        assert await person.count_alone(id_)
+    await town.tell(*some)
 
 
 async def test_a_strangers_amendment_and_one_of_a_version_never_adopted_change_nothing(town: AssemblyTown) -> None:

@@ -21,7 +21,7 @@ from overlay.keys import PublicKey
 from overlay.network.messages import BadMessage, decode, encode
 from overlay.network.network import Refusal
 from overlay.trustchain.block import BlockHash
-from overlay.trustchain.statements import CastVote
+from overlay.trustchain.statements import MAX_MEMBERS, CastVote
 from tests.dao.group_town import GroupTown, Member
 
 
@@ -240,13 +240,14 @@ async def test_faults_fill_no_disk(five: GroupTown) -> None:
 def test_messages_hold_their_limits() -> None:
     decode(encode(Commitments((bytes(66),) * MAX_INPUTS)), Commitments)
     decode(encode(SignatureShares((bytes(32),) * MAX_INPUTS)), SignatureShares)
+    decode(encode(AskShares(bytes(16), tuple(range(MAX_MEMBERS)), (bytes(66),))), AskShares)
     for raw, kind in (
         (encode(Commitments((bytes(66),) * (MAX_INPUTS + 1))), Commitments),
         (encode(Commitments(())), Commitments),
         (encode(Commitments((bytes(65),))), Commitments),
         (encode(SignatureShares((bytes(32),) * (MAX_INPUTS + 1))), SignatureShares),
         (encode(AskCommitments(bytes(32), bytes(16), bytes(4_097))), AskCommitments),
-        (encode(AskShares(bytes(16), (0,) * 11, (bytes(66),))), AskShares),
+        (encode(AskShares(bytes(16), (0,) * (MAX_MEMBERS + 1), (bytes(66),))), AskShares),
     ):
         with pytest.raises(BadMessage):
             decode(raw, kind)

@@ -74,6 +74,20 @@ async def test_the_new_members_hold_the_same_treasury_and_pay_from_it(three: Gro
     assert proposal
 
 
+async def test_three_become_thirteen_and_pay_together(three: GroupTown) -> None:
+    coming = tuple(three.add(f"member {number}") for number in range(10))
+    await three.tell()
+    version = await amend(three, admit=coming, remove=(), threshold=7)
+    await reshare(three, version)
+    proposal = await three.propose(coming[-1], group=version.version)
+    await three.vote(proposal, **{member.role: "yes" for member in coming})
+    await three.decide(proposal)
+    assert await three.step(coming[-1]) == []
+    assert len(await three.mempool()) == 1
+    await three.mine()
+    assert await three.step(*three.all) == []
+
+
 async def paid(town: GroupTown, version: Charter) -> BlockHash:
     """A payment by the new members alone."""
     town.lines.offline.add(town.mechanic.key)
