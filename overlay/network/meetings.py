@@ -1,10 +1,10 @@
 """Whom a node keeps in touch with: enough members of any kind, and those nearest to itself, by whom it is found."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
-from overlay.clock import Clock
+from overlay.clock import Clock, Randomness
 from overlay.keys import PublicKey
 from overlay.network.endpoint import Address
 from overlay.network.seeking import nearest
@@ -14,7 +14,8 @@ from overlay.network.seeking import nearest
 ENOUGH_ONLINE = 32
 MEETINGS_AT_ONCE = 4
 NEIGHBOURS = 8
-# Somebody who is online is greeted so often once there are enough: routers forget an open way after 30 s at the least.
+# About so often somebody who is online is greeted once there are enough, and asked for our nearest: routers forget an
+# open way after 30 s at the least, and two groups that meet late become one by what those say who know both.
 GREET_SECONDS = 5.0
 
 
@@ -35,14 +36,22 @@ class Directory(Protocol):
 
 
 class Meetings:
-    """`own` is this node's key; `find` looks for one member, and notes when it is at none of its addresses."""
+    """`own` is this node's key; `find` looks for one member, and notes when it is at none of its addresses; `ask` asks
+    one for those nearest to another."""
 
     def __init__(
-        self, own: PublicKey, clock: Clock, directory: Directory, find: Callable[[PublicKey], Awaitable[None]]
+        self,
+        own: PublicKey,
+        clock: Clock,
+        random: Randomness,
+        directory: Directory,
+        find: Callable[[PublicKey], Coroutine[Any, Any, None]],
+        ask: Callable[[PublicKey, PublicKey], Coroutine[Any, Any, object]],
     ) -> None:
-        self._own, self._clock, self._directory, self._find = own, clock, directory, find
-        self._running: dict[PublicKey, asyncio.Task[None]] = {}
-        self._greeted_at = float("-inf")
+        self._own, self._clock, self._random, self._directory = own, clock, random, directory
+        self._find, self._ask = find, ask
+        self._running: dict[PublicKey, asyncio.Task[object]] = {}
+        self._greets_at = float("-inf")
 
     async def close(self) -> None:
         """End all meetings."""
@@ -60,17 +69,24 @@ class Meetings:
         peers, online = self._directory.peers(), self._directory.online()
         wanted = peers if len(online) < ENOUGH_ONLINE else nearest(self._own, peers, NEIGHBOURS)
         unmet = [peer for peer in wanted if peer not in online and peer not in self._running]
-        for peer in sorted(unmet, key=self._directory.silent_until)[: MEETINGS_AT_ONCE - len(self._running)]:
-            self._meet(peer)
+        room = max(0, MEETINGS_AT_ONCE - len(self._running))
+        for peer in sorted(unmet, key=self._directory.silent_until)[:room]:
+            self._meet(peer, self._find(peer))
 
     def to_greet(self) -> list[Address]:
         """Who is greeted in this step: one that is online, at every step until there are enough, then now and then."""
-        now = self._clock.monotonic()
-        if self.has_enough() and now - self._greeted_at < GREET_SECONDS:
+        now, has_enough = self._clock.monotonic(), self.has_enough()
+        if has_enough and now < self._greets_at:
             return []
-        self._greeted_at = now
-        return [address for _, address in self._directory.some_online(1)]
+        self._greets_at = now + GREET_SECONDS * (0.5 + self._random.bytes(1)[0] / 256)  # not all nodes at one moment
+        greeted = self._directory.some_online(1)
+        for peer, _ in greeted if has_enough else ():
+            self._meet(peer, self._ask(peer, self._own))
+        return [address for _, address in greeted]
 
-    def _meet(self, peer: PublicKey) -> None:
-        task = self._running[peer] = asyncio.ensure_future(self._find(peer))
+    def _meet(self, peer: PublicKey, meeting: Coroutine[Any, Any, object]) -> None:
+        if peer in self._running:
+            meeting.close()
+            return
+        task = self._running[peer] = asyncio.create_task(meeting)
         task.add_done_callback(lambda _: self._running.pop(peer, None))

@@ -191,17 +191,21 @@ class Network:
         """What waits for a member elsewhere need wait no longer."""
         self._streams.moved(peer, address)
 
-    async def _knock(self, peer: PublicKey, address: Address, near: PublicKey) -> None:
-        """Ask for a sign of life, and a member for others, those near to a key above all. Raises StreamError."""
+    async def _knock(self, peer: PublicKey, address: Address, near: PublicKey) -> Address | None:
+        """Ask for a sign of life, and a member for others, those near to a key above all; where it says that this one
+        is. Raises StreamError."""
         request = encode(Request(HELLO, encode(AskHello(near))))
         with self._whereabouts.dialling(address):
             raw = await self._streams.request(peer, address, request, timeout=HELLO_SECONDS)
         try:
             known = decode(self._read(peer, raw), Hello).known
         except (CallFailed, BadMessage):
-            return  # whatever it says, it is there
-        for each in known if self._whereabouts.is_member(peer) else ():
-            self._whereabouts.claimed(PublicKey(each.key), (each.host, each.port), None)
+            return None  # whatever it says, it is there
+        # One place for each: an answer can't fill all that is kept of a member's claims.
+        told = {PublicKey(each.key): (each.host, each.port) for each in known if self._whereabouts.is_member(peer)}
+        for member, place in told.items():
+            self._whereabouts.claimed(member, place, None)
+        return told.get(near)
 
     async def _hello(self, peer: PublicKey, payload: bytes) -> bytes:
         """Being answered says it all; members are told where some others are. Who is sought opens the way for them."""

@@ -90,6 +90,13 @@ class StreamRefused(StreamError):
         self.code = code
 
 
+class NoConnectionLeft(StreamError):
+    """This node has as many connections as it may, all in use: that says nothing of the peer."""
+
+    def __init__(self, peer: PublicKey, address: Address) -> None:
+        super().__init__(peer, address, "all connections of this node are in use")
+
+
 class StreamsClosed(StreamError):
     """This node is shutting down its streams."""
 

@@ -9,7 +9,7 @@ from overlay.clock import Clock, Randomness
 from overlay.keys import Identity, PublicKey
 from overlay.network.quic_connection import MemberConnection, configure
 from overlay.network.quic_door import Door, Dropped, parse_header
-from overlay.network.quic_errors import Address, Failure, PeerUnreachable, StreamsClosed
+from overlay.network.quic_errors import Address, Failure, NoConnectionLeft, PeerUnreachable, StreamsClosed
 from overlay.network.quic_limits import CONNECTION_ID_BYTES, LARGEST_DATAGRAM_BYTES, StreamLimits
 from overlay.network.quic_link import LONG_HEADER, Link
 from overlay.network.quic_pump import Send
@@ -117,7 +117,7 @@ class Links:
     async def to(self, peer: PublicKey, address: Address) -> Link:
         """A proven connection to `peer` at `address`, an existing one if there is one.
 
-        Raises PeerUnreachable, WrongPeer, StreamsClosed.
+        Raises PeerUnreachable, WrongPeer, NoConnectionLeft, StreamsClosed.
         """
         if self._is_closed:
             raise StreamsClosed(peer, address)
@@ -153,7 +153,7 @@ class Links:
         try:
             self._make_room(self._limits.connections)
         except Dropped as dropped:
-            raise PeerUnreachable(peer, address, dropped.reason) from dropped
+            raise NoConnectionLeft(peer, address) from dropped
         link = self._add(MemberConnection(self._as_client, self._limits, self._resets), address, expected=peer)
         self._by_peer[peer, address] = link
         link.connect()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from overlay.keys import PublicKey
 from overlay.network.addresses import AddressBook
 from overlay.network.endpoint import Address
-from overlay.network.quic_errors import PeerUnreachable, StreamError, WrongPeer
+from overlay.network.quic_errors import NoConnectionLeft, PeerUnreachable, StreamError, StreamsClosed, WrongPeer
 
 # Asks one address for a sign of life; raises StreamError.
 Knock = Callable[[PublicKey, Address], Awaitable[object]]
@@ -27,7 +27,7 @@ class Search:
 
     def __init__(self, book: AddressBook, knock: Knock, on_found: Callable[[PublicKey, Address], None]) -> None:
         self._book, self._knock, self._on_found = book, knock, on_found
-        self._room = asyncio.Semaphore(MAX_KNOCKS)
+        self.room = asyncio.Semaphore(MAX_KNOCKS)
         self._running: dict[PublicKey, asyncio.Task[Address | None]] = {}
 
     async def find(self, peer: PublicKey) -> Address | None:
@@ -36,6 +36,10 @@ class Search:
         if task is None:
             task = self._running[peer] = asyncio.create_task(self._look(peer))
         return await asyncio.shield(task)
+
+    async def is_at(self, peer: PublicKey, address: Address) -> bool:
+        """Whether `peer` is at this address, whatever was found there before."""
+        return await self._try(peer, address) is not None
 
     async def close(self) -> None:
         """End all searches."""
@@ -65,12 +69,14 @@ class Search:
             await asyncio.gather(*knocks, return_exceptions=True)
 
     async def _try(self, peer: PublicKey, address: Address) -> Address | None:
-        async with self._room:
+        async with self.room:
             try:
                 await self._knock(peer, address)
             except (PeerUnreachable, WrongPeer):
                 self._book.fail(peer, address)
                 return None
+            except (NoConnectionLeft, StreamsClosed):
+                return None  # our own trouble shows nothing of who is there
             except StreamError:
                 pass  # it is there, and busy
             self._on_found(peer, address)

@@ -15,13 +15,15 @@ from overlay.network.endpoint import Address
 from overlay.network.meetings import Meetings
 from overlay.network.messages import MAX_KNOWN, Known
 from overlay.network.quic_errors import PeerUnreachable, RequestTimedOut, StreamError, WrongPeer
+from overlay.network.rates import MEMBER_HELLOS, WAYS, Buckets
 from overlay.network.search import Search
 from overlay.network.seeking import Seeker, nearest
 
 log = logging.getLogger(__name__)
 
-# Asks a member at one address for a sign of life, and for members near to a key. Raises StreamError.
-Knock = Callable[[PublicKey, Address, PublicKey], Awaitable[object]]
+# Asks a member at one address for a sign of life, and for members near to a key; where it says that this one is. Raises
+# StreamError.
+Knock = Callable[[PublicKey, Address, PublicKey], Awaitable[Address | None]]
 
 # A member that was heard so recently is asked without knocking first.
 FRESH_SECONDS = 30.0
@@ -68,13 +70,23 @@ class Whereabouts:
         self._members: set[PublicKey] = set()
         self._book = AddressBook(clock)
         self._search = Search(self._book, lambda peer, address: knock(peer, address, own), self.prove)
-        self._seeker = Seeker(clock, self._ask_near, self.online, self.peers, self._has_news)
+        self._seeker = Seeker(
+            clock,
+            self._ask_near,
+            self._search.is_at,
+            self._is_found,
+            online=self.online,
+            known=self.peers,
+            anybody=lambda: [peer for peer, _ in self.some_online(MAX_KNOWN)],
+        )
         self._knock = knock
         self._contacts = Contacts(clock, listener.greet, self._give, listener.count_drop)
-        self.meetings = Meetings(own, clock, self, self._meet)
+        self.meetings = Meetings(own, clock, random, self, self._meet, self._ask_near)
         self._told: dict[PublicKey, tuple[Address, float]] = {}
         self._silent: dict[PublicKey, Pause] = {}
         self._dialled: Counter[Address] = Counter()
+        self._hellos: Buckets[PublicKey] = Buckets(clock, MEMBER_HELLOS)
+        self._ways: Buckets[PublicKey] = Buckets(clock, WAYS)
 
     async def close(self) -> None:
         """End all searches."""
@@ -115,7 +127,9 @@ class Whereabouts:
 
     def some_online(self, most: int, without: PublicKey | None = None) -> list[tuple[PublicKey, Address]]:
         """At most so many of them, others each time."""
-        found = [each for each in self.online().items() if each[0] != without]
+        return self._some([each for each in self.online().items() if each[0] != without], most)
+
+    def _some(self, found: list[tuple[PublicKey, Address]], most: int) -> list[tuple[PublicKey, Address]]:
         if len(found) <= most:
             return found
         start = int.from_bytes(self._random.bytes(4)) % len(found)
@@ -155,20 +169,22 @@ class Whereabouts:
 
     def neighbours(self, asker: PublicKey, near: PublicKey) -> tuple[Known, ...]:
         """Where some members are, for a member that asks: half of them those nearest to `near`, the others anybody, so
-        that no part of the commons keeps to itself. Nobody for strangers."""
-        if not self.is_member(asker):
+        that no part of the commons keeps to itself. Nobody for strangers, and for who asks too often."""
+        if not self.is_member(asker) or not self._hellos.take(asker):
             return ()
         online = self.online()
         online.pop(asker, None)
-        close = {peer: online[peer] for peer in nearest(near, online, MAX_KNOWN // 2)}
-        told = close | dict(self.some_online(MAX_KNOWN - len(close), without=asker))
+        close = {peer: online.pop(peer) for peer in nearest(near, online, MAX_KNOWN // 2)}
+        told = close | dict(self._some(list(online.items()), MAX_KNOWN - len(close)))
         return tuple(Known(peer, *address) for peer, address in told.items())
 
     def way_to(self, sought: PublicKey, asker: PublicKey) -> tuple[Address, Address, Address] | None:
         """Where the member is that another looks for, and where that one is, in the world and on its local network.
-        None where one of the two is not known to be online."""
-        at, places = self.online().get(sought), self._book.of(asker)
-        if at is None or places.proven is None or sought == asker or not self.is_member(asker):
+        None where one of the two is not known to be online, or asks for that too often."""
+        if sought == asker or not self.is_member(asker) or not self.is_member(sought):
+            return None
+        at, places = self._book.of(sought).proven, self._book.of(asker)
+        if at is None or places.proven is None or not self._ways.take(asker):
             return None
         return at, places.proven, places.lan or places.proven
 
@@ -199,25 +215,27 @@ class Whereabouts:
 
     async def _find_anywhere(self, peer: PublicKey) -> Address | None:
         """Where it is known to be, or where others know it to be."""
-        found = await self._search.find(peer) or self._book.of(peer).proven  # it may have shown itself meanwhile
-        if found is None and self.is_member(peer) and await self._seeker.seek(peer):
-            found = await self._search.find(peer)
-        return found or self._book.of(peer).proven
+        await self._search.find(peer)
+        if not self._is_found(peer) and self.is_member(peer):
+            await self._seeker.seek(peer)
+        return self._book.of(peer).proven  # it may have shown itself meanwhile
 
-    def _has_news(self, peer: PublicKey) -> bool:
-        """Whether somebody claims that it is where nobody has looked."""
-        return bool(self._book.of(peer).claims)
+    def _is_found(self, peer: PublicKey) -> bool:
+        return self._book.of(peer).proven is not None
 
-    async def _ask_near(self, peer: PublicKey, near: PublicKey) -> None:
-        """Ask one member for those nearest to another."""
+    async def _ask_near(self, peer: PublicKey, near: PublicKey) -> Address | None:
+        """Ask one member for those nearest to another; where it says that this one is."""
         address = self._book.of(peer).proven or await self._search.find(peer)
         if address is None:
             self._mark_silent(peer)
-            return
+            return None
         try:
-            await self._knock(peer, address, near)
+            async with self._search.room:
+                named = await self._knock(peer, address, near)
         except StreamError as error:
             self.failed(peer, address, error)
+            return None
+        return named if named is not None and is_reachable(named) and named != self.address else None
 
     def has_address(self, peer: PublicKey) -> bool:
         """Whether any address of `peer` is known."""
