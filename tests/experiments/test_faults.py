@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import crash, fuzz, junk_flood, many_nodes, power_loss, simulate
+from experiments import crash, fuzz, histories, junk_flood, many_nodes, power_loss, simulate
+from overlay.economy import weighing
 from overlay.trustchain.statements import Mint
 from tests.simulation.member import restore_files, save_files
 from tests.simulation.run import Plan
@@ -101,6 +102,18 @@ def test_a_storm_counts_what_befalls_and_a_journal_goes_on_where_it_ended(
     assert (told["seeds"], told["violations"]) == (2, 0)
     assert first["befallen"]["message lost"] + second["befallen"]["message lost"] == told["befallen"]["message lost"]
     assert any(name.startswith("crash") for name in told["befallen"])
+
+
+def test_what_a_fold_forgets_is_told_with_the_seed_that_shows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = histories.measure(range(2, 4))
+    monkeypatch.setattr(weighing, "_compare", lambda *_: None)
+    forgetful = histories.measure(range(2, 4))
+
+    assert (sound["histories"], sound["differences"], forgetful["differences"]) == (2, 0, 2)
+    assert sound["seen"]["beaten"] > 0
+    assert "seed 2: leg " in capsys.readouterr().err
 
 
 def test_members_are_answered_while_junk_arrives() -> None:
