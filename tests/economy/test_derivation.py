@@ -30,7 +30,7 @@ async def test_each_column_is_what_the_facts_say_in_any_order(tmp_path: Path, ha
     seen = Counter[str]()
     for seed in SEEDS:
         looks = await looked_at(seed, tmp_path, has_heirs=has_heirs)
-        assert (seed, looks.wrong) == (seed, [])
+        assert [f"seed {seed}: {each}" for each in looks.wrong] == []
         seen += looks.seen
     assert set(seen) == (SITUATIONS if has_heirs else SITUATIONS - {"accepted by an heir"})
 
