@@ -7,7 +7,7 @@ computed anew whenever one of those facts arrives, whatever the order:
     leg.made              agreed, and its inputs are known holdings of its giver whose sum it moves: it has outputs
     leg.own               place of the issuer's word where that first word accepts; NULL otherwise
     leg.word              1 all issuers concerned have accepted, 2 one of them has refused, 0 neither
-    leg.beaten            it has `own`, and the issuer accepted another made leg with one of the same inputs before it
+    leg.beaten            it has `own`, and another leg that stands on one of its inputs was accepted before it
     input.stage           3 the leg is made, accepted by the voucher's issuer and refused by nobody; 2 it is made;
                           else 1 where the giver itself proposed the leg, 0 where another names it
     input.rank            of a leg that has `own`, what orders it among its rivals: `own`, the proposal's hash (which

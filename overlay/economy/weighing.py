@@ -3,7 +3,7 @@
 The word of an issuer on an exchange is its agreement half where the exchange was proposed to it, and a witness
 statement otherwise (also where it proposed itself: a proposal can still be cancelled, so it orders nothing,
 docs/decisions/issuer-as-proposer.md). Its first word counts, by the place on its chain. To decline a proposal before
-agreeing to it is a refusal.
+agreeing to it is a refusal. Where an issuer's fork puts two words at one place, the refusal counts as the first.
 
 Where several issuers are concerned, all must accept. An issuer that has accepted is bound until another has refused;
 then it takes its acceptance back by a second word (a release), and only then accepts another spend of the same
@@ -104,7 +104,6 @@ def weigh(db: sqlite3.Connection, leg: Place) -> None:
     others = [words_of(db, leg[0], other, mask) for other, mask in others_of(db, leg)] if has_others else []
     place, word = own.said[0][0] if own.first else None, _verdict(own, others)
     if (place, word) == (was_own, was_word):
-        _compare(db, _ALONE, leg)  # it may just have been made
         return
     stands, stood = _stands(place, word), _stands(was_own, was_word)
     _change(db, leg, "own = ?, word = ?, beaten = beaten AND ? IS NOT NULL", (place, word, place), redeems)
