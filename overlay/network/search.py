@@ -29,10 +29,13 @@ class Search:
         self._book, self._knock, self._on_found = book, knock, on_found
         self.room = asyncio.Semaphore(MAX_KNOCKS)
         self._running: dict[PublicKey, asyncio.Task[Address | None]] = {}
+        self._is_closed = False
 
     async def find(self, peer: PublicKey) -> Address | None:
         """Where `peer` is; None when it is at none of the addresses that are known."""
         task = self._running.get(peer)
+        if task is None and self._is_closed:
+            return None
         if task is None:
             task = self._running[peer] = asyncio.create_task(self._look(peer))
         return await asyncio.shield(task)
@@ -42,7 +45,8 @@ class Search:
         return await self._try(peer, address) is not None
 
     async def close(self) -> None:
-        """End all searches."""
+        """End all searches, and let none begin."""
+        self._is_closed = True
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()

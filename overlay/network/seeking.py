@@ -96,38 +96,38 @@ class Seeker:
         await asyncio.shield(task)
 
     async def _ask_around(self, peer: PublicKey) -> None:
-        visit = _Visit(peer, self._ask, self._try_at)
-        lines = [asyncio.create_task(visit.ask_along(self._candidates(line, visit))) for line in self._lines]
+        quest = _Quest(peer, self._ask, self._try_at)
+        lines = [asyncio.create_task(quest.ask_along(self._candidates(line, quest))) for line in self._lines]
         try:
             async with asyncio.timeout(SEEK_SECONDS):
                 while not self._is_found(peer) and (
-                    waiting := [each for each in visit.tasks(lines) if not each.done()]
+                    waiting := [each for each in quest.tasks(lines) if not each.done()]
                 ):
                     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             pass
         finally:
-            everything = visit.tasks(lines)
+            everything = quest.tasks(lines)
             for each in everything:
                 each.cancel()
             await asyncio.gather(*everything, return_exceptions=True)
         if self._is_found(peer):
             self._sought.pop(peer, None)
-        elif visit.asked:
+        elif quest.asked:
             self._sought[peer] = self._clock.monotonic()
 
-    def _candidates(self, line: Callable[[PublicKey], Iterable[PublicKey]], visit: "_Visit") -> Iterator[PublicKey]:
+    def _candidates(self, line: Callable[[PublicKey], Iterable[PublicKey]], quest: "_Quest") -> Iterator[PublicKey]:
         """One after another of a line that nobody has asked yet, as it is when the next question is due."""
         for _ in range(ASKED_BY_ONE):
             following = next(
-                (each for each in line(visit.peer) if each not in visit.asked and each != visit.peer), None
+                (each for each in line(quest.peer) if each not in quest.asked and each != quest.peer), None
             )
             if following is None:
                 return
             yield following
 
 
-class _Visit:
+class _Quest:
     """One search: who was asked, and where it was knocked."""
 
     def __init__(self, peer: PublicKey, ask: Ask, try_at: Try) -> None:
