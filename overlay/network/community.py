@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ipv8.community import Community, CommunitySettings
-from ipv8.keyvault.crypto import default_eccrypto
 from ipv8.messaging.interfaces.udp.endpoint import UDPv4Address, UDPv4LANAddress
 from ipv8.messaging.payload import (
     IntroductionRequestPayload,
@@ -30,9 +29,9 @@ from ipv8.peer import Peer
 from ipv8.peerdiscovery.network import Network as Introductions
 
 from overlay.clock import Clock
-from overlay.keys import Identity, PublicKey
+from overlay.keys import PublicKey
 from overlay.network.addresses import is_reachable
-from overlay.network.endpoint import Address, PortInUse, Socket, UdpSocket
+from overlay.network.endpoint import Address
 from overlay.network.rates import (
     ALL_INTRODUCTIONS,
     HOST_INTRODUCTIONS,
@@ -45,9 +44,6 @@ from overlay.network.rates import (
 log = logging.getLogger(__name__)
 
 Receiver = Callable[[Address, bytes], None]
-Bind = Callable[[str, int], Socket]
-
-ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not bound to
 PREFIX_BYTES = 22
 QUIC_MESSAGE = 1
 BLOCK_MESSAGE = 2
@@ -90,7 +86,7 @@ class Guide(Protocol):
         """A member to introduce to a member that asks: key, proven address, local address."""
 
 
-class _NoTables(Introductions):
+class NoTables(Introductions):
     """IPv8's tables of peers, kept empty: its handlers then judge each packet by itself."""
 
     def __init__(self, on_named: Callable[[Address], None]) -> None:
@@ -263,87 +259,4 @@ class CommonsCommunity(Community):
         return self._clock.monotonic() - self._greeted[address] > GREETING_SECONDS
 
 
-class Carrier:
-    """One UDP socket with one community on it: open, send, greet, close."""
-
-    def __init__(
-        self,
-        identity: Identity,
-        commons: bytes,
-        clock: Clock,
-        guide: Guide,
-        on_quic: Receiver,
-        on_block: Receiver,
-        bind: Bind = UdpSocket,
-    ) -> None:
-        self._drops: Counter[str] = Counter()
-        self._bind = bind
-        self._settings = CommonsSettings(
-            commons=commons,
-            on_quic=on_quic,
-            on_block=on_block,
-            drops=self._drops,
-            clock=clock,
-            guide=guide,
-            my_peer=Peer(default_eccrypto.key_from_private_bin(identity.secret)),
-        )
-        self._socket: Socket | None = None
-        self._community: CommonsCommunity | None = None
-
-    @property
-    def drops(self) -> Counter[str]:
-        """Counts of what was dropped, by reason."""
-        return self._drops
-
-    async def open(self, host: str, port: int) -> Address:
-        """Bind the socket (port 0: any) and start the community; raises PortInUse."""
-        endpoint = self._bind(host, port)
-        endpoint.drops = self._drops
-        await endpoint.open()
-        bound = endpoint.get_address()
-        self._settings.endpoint = endpoint
-        self._settings.my_peer.address = UDPv4Address(*bound)
-        self._settings.network = _NoTables(self.name)
-        self._settings.is_everywhere = host == ANY_HOST
-        self._socket, self._community = endpoint, CommonsCommunity(self._settings)
-        if host != ANY_HOST:
-            # A socket bound to one address is reached there only; IPv8 would tell others the machine's LAN address.
-            self._community.my_estimated_lan = self._community.my_estimated_wan = UDPv4Address(*bound)
-        return bound
-
-    async def close(self) -> None:
-        """Stop receiving and free the port."""
-        if self._community is not None:
-            await self._community.unload()
-            self._community = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def send(self, address: Address, message: int, payload: bytes) -> None:
-        """Send one datagram, if the socket is open."""
-        if self._community is not None:
-            self._community.send_message(address, message, payload)
-
-    def greet(self, address: Address) -> None:
-        """Ask the node at an address to introduce itself and others."""
-        if self._community is not None:
-            self._community.greet(address)
-
-    def greet_named(self) -> None:
-        """Greet some of those that were named to us."""
-        if self._community is not None:
-            self._community.greet_named()
-
-    def open_way(self, at: Address, place: Address, lan: Address) -> None:
-        """Ask the member at an address to open its router for `place` (`lan`, if they share a local network)."""
-        if self._community is not None:
-            self._community.open_way(at, place, lan)
-
-    def name(self, address: Address) -> None:
-        """Somebody names an address: it is greeted in its turn."""
-        if self._community is not None:
-            self._community.name(address)
-
-
-__all__ = ["ANY_HOST", "BLOCK_MESSAGE", "QUIC_MESSAGE", "Address", "Bind", "Carrier", "Guide", "PortInUse"]
+__all__ = ["BLOCK_MESSAGE", "QUIC_MESSAGE", "CommonsCommunity", "CommonsSettings", "Guide", "NoTables", "Receiver"]

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from overlay.clock import Clock, Randomness
 from overlay.keys import Identity, PublicKey, short
 from overlay.network.answering import Answering, LongService, Refusal, Service
-from overlay.network.community import ANY_HOST, BLOCK_MESSAGE, QUIC_MESSAGE, Bind, Carrier
+from overlay.network.carrier import ANY_HOST, Bind, Carrier
+from overlay.network.community import BLOCK_MESSAGE, QUIC_MESSAGE
 from overlay.network.endpoint import Address, UdpSocket
 from overlay.network.gossip import Gossip
 from overlay.network.lan import Lan

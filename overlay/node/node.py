@@ -24,7 +24,7 @@ from overlay.economy.members import Commons, MembersView, commons, member_keys
 from overlay.keys import PublicKey, short
 from overlay.meritrank.feedback import FeedbackView
 from overlay.network import joining
-from overlay.network.community import Address
+from overlay.network.endpoint import Address
 from overlay.network.invitation import Invitation
 from overlay.network.network import Network
 from overlay.network.sync import Sync

@@ -14,7 +14,7 @@ from overlay.economy.bundle import BadBundle
 from overlay.economy.errors import TooLongAHistory
 from overlay.economy.exchange import Refused
 from overlay.keys import InvalidKey
-from overlay.network.community import PortInUse
+from overlay.network.endpoint import PortInUse
 from overlay.network.invitation import BadInvitation
 from overlay.network.messages import BadMessage
 from overlay.network.network import CallFailed

@@ -11,7 +11,7 @@ from pathlib import Path
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.content import FolderError, ListenError
 from overlay.keys import InvalidKey
-from overlay.network.community import PortInUse
+from overlay.network.endpoint import PortInUse
 from overlay.node.config import BadConfig, Config, load
 from overlay.node.folder import FolderInUse, UnusableFolder, nobody_to_ask, running_node
 from overlay.node.node import NoCommons, Node
