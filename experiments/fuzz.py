@@ -44,6 +44,7 @@ from overlay.dao.bitcoin.psbt_maps import InvalidPsbt
 from overlay.dao.keyring import messages as dao_messages
 from overlay.economy import bundle
 from overlay.economy.bundle import BadBundle
+from overlay.economy.proof import check as check_bundle
 from overlay.keys import InvalidKey, PublicKey, parse_public_key
 from overlay.network import messages
 from overlay.network.invitation import SCHEME, BadInvitation, Invitation, _check, parse
@@ -245,7 +246,7 @@ def edges(target: Target, stack: Stack, datagrams: list[bytes]) -> list[Edge]:
         Edge("part of a body", decode_part, (MalformedStatement,), [part.content for part in target.parts]),
         Edge("invitation", _text(parse), (BadInvitation,), [invitation.to_text().encode()]),
         Edge("invitation, rechecked", _rechecked, (BadInvitation,), [msgspec.msgpack.encode(invitation)]),
-        Edge("bundle", lambda raw: bundle.check(raw, 0), (BadBundle,), target.bundles),
+        Edge("bundle", lambda raw: check_bundle(raw, 0), (BadBundle,), target.bundles),
         Edge("picture", check_picture, (BadPicture,), _pictures()),
         Edge("public key", parse_public_key, (InvalidKey,), [person("baker").public_key]),
         Edge("key file", vault.public_key_of, (InvalidKey,), [person("baker").secret, protected]),

@@ -9,7 +9,7 @@ import msgspec
 
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.economy.bundle import MAX_BUNDLE_BYTES
-from overlay.economy.bundle import check as check_bundle
+from overlay.economy.proof import check as check_bundle
 from overlay.files import write_file
 from overlay.node import backup, passphrases, vault
 from overlay.node.actions import ACTIONS

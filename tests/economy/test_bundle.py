@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overlay.economy import bundle
-from overlay.economy.bundle import HASH_BYTES, MAGIC, MAX_BUNDLE_BYTES, MAX_QR_CHARACTERS, BadBundle, Proof, check
+from overlay.economy.bundle import HASH_BYTES, MAGIC, MAX_BUNDLE_BYTES, MAX_QR_CHARACTERS, BadBundle
 from overlay.economy.errors import Refused
+from overlay.economy.proof import Proof, check
 from overlay.economy.standing import Standing
 from overlay.trustchain import blocks
 from overlay.trustchain.block import ANYONE, BlockHash, HalfBlock

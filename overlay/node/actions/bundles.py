@@ -3,7 +3,8 @@
 import asyncio
 
 from overlay.economy import bundle as bundles
-from overlay.economy.bundle import Proof
+from overlay.economy.proof import Proof
+from overlay.economy.proof import check as check_bundle
 from overlay.node import qr
 from overlay.node.actions.lookup import block_hash
 from overlay.node.actions.registry import action, query
@@ -17,13 +18,13 @@ def bundle(node: Node, ask: AskBundle) -> BundleModel:
     now = node.clock.now()
     made = bundles.make(node.db, node.identity.public_key, block_hash(ask.voucher), now)
     text = bundles.text_of(made) or ""
-    return BundleModel(made, len(made), text, qr.blocks(text) if text else "", bundles.check(made, now).sentence)
+    return BundleModel(made, len(made), text, qr.blocks(text) if text else "", check_bundle(made, now).sentence)
 
 
 @action("voucher", "check")
 async def check(node: Node, ask: CheckBundle) -> BundleVerdict:
     """Check a bundle by itself: what it proves, and what it cannot."""
-    return verdict(await asyncio.to_thread(bundles.check, ask.bundle, node.clock.now()))
+    return verdict(await asyncio.to_thread(check_bundle, ask.bundle, node.clock.now()))
 
 
 def verdict(proof: Proof) -> BundleVerdict:
