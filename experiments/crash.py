@@ -44,7 +44,7 @@ from overlay.keys import PublicKey
 from overlay.network.invitation import parse
 from overlay.node.config import load
 from overlay.node.node import Node
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.block import MAX_SEQUENCE, BlockHash, HalfBlock, unpack
 from overlay.trustchain.ledger import Changes, meaning
 from overlay.trustchain.statements import AgreeExchange, Mint, Profile, ProposeExchange, Witness
@@ -137,7 +137,7 @@ class Farmer:
     def ledger(self) -> Iterator[sqlite3.Connection]:
         """One state of its ledger, read beside it."""
         db = sqlite3.connect(f"file:{self.folder / 'ledger.db'}?mode=ro", uri=True, isolation_level=None)
-        blocks.prepare(db)
+        block_tables.prepare(db)
         db.execute("BEGIN")
         try:
             yield db

@@ -14,7 +14,7 @@ from overlay.economy.holdings import HoldingsView, holding
 from overlay.economy.members import COMMONS_ID_BYTES, Commons, MembersView, commons, member, member_keys
 from overlay.economy.standing import Standing, look_at
 from overlay.keys import PublicKey, short
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables, blocks, growth
 from overlay.trustchain.block import BlockHash, HalfBlock, MalformedBlock, unpack
 from overlay.trustchain.commitment import BadDisclosure, Disclosure
 from overlay.trustchain.connection import Connection
@@ -97,8 +97,8 @@ def _verified(bundle: Bundle) -> list[HalfBlock]:
 
 def _fold(db: sqlite3.Connection, found: Sequence[HalfBlock], parts: Sequence[Disclosure]) -> None:
     """Make an empty ledger of exactly these; raises BadBundle for a part that belongs to none of them."""
-    blocks.prepare(db)
-    db.executescript(blocks.SCHEMA)
+    block_tables.prepare(db)
+    db.executescript(block_tables.SCHEMA)
     db.executescript(FOLDED)
     for view in VIEWS:
         make_tables(db, view)
@@ -109,7 +109,7 @@ def _fold(db: sqlite3.Connection, found: Sequence[HalfBlock], parts: Sequence[Di
         if said is not None:
             for view in VIEWS:
                 view.fold_block(db, block, said)
-    blocks.settle(db)
+    growth.settle(db)
     for part in parts:
         _fold_part(db, by_hash.get(BlockHash(part.block)), part)
 

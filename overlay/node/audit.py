@@ -23,7 +23,7 @@ from overlay.node.books import digests, reading
 from overlay.node.folder import DataFolder
 from overlay.node.node import open_ledger
 from overlay.node.wire import Finding, LedgerVerdict
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.block import HalfBlock, MalformedBlock, unpack
 from overlay.trustchain.commitment import BadDisclosure
 from overlay.trustchain.ledger import commitment
@@ -36,7 +36,7 @@ MAX_FINDINGS = 1_000
 # Libsodium releases the interpreter's lock while it checks a signature; two threads are what a small machine has.
 THREADS, CHUNK = 2, 512
 _ROWS = (
-    f"SELECT h.id, h.hash, {blocks.COLUMNS} FROM half h LEFT JOIN agent author ON author.id = h.agent"  # noqa: S608
+    f"SELECT h.id, h.hash, {block_tables.COLUMNS} FROM half h LEFT JOIN agent author ON author.id = h.agent"  # noqa: S608
     " LEFT JOIN agent link ON link.id = h.link_agent WHERE h.agent IS NOT NULL ORDER BY h.id"
 )
 
@@ -122,7 +122,7 @@ def _wrong_row(number: object, hash_: object, *columns: object) -> tuple[str, by
     """What is wrong with one row, and the hash under which it stands."""
     stored = bytes(hash_) if isinstance(hash_, bytes) else b""
     try:
-        block = unpack(blocks.read(columns).pack())
+        block = unpack(block_tables.read(columns).pack())
     except (MalformedBlock, TypeError, ValueError, OverflowError, struct.error) as error:
         return f"row {number} holds no statement: {error}", stored
     if block.hash != stored:

@@ -33,7 +33,7 @@ from overlay.node.books import reading
 from overlay.node.config import CONFIG_FILE, MAX_CONFIG_BYTES
 from overlay.node.folder import KEY_FILE, LEDGER_FILE, PLACE_FILE, RESTORED, is_inside
 from overlay.node.vault import Passphrase, Work
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables
 
 MAGIC = b"COUNTERFOIL BACKUP 1\n"
 CHUNK = 65_536
@@ -222,7 +222,7 @@ def _check(place: Path, source: Path) -> str:
     try:
         owner = vault.public_key_of((place / KEY_FILE).read_bytes())
         with contextlib.closing(sqlite3.connect(place / LEDGER_FILE)) as db:
-            blocks.check_version(db)
+            block_tables.check_version(db)
             (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
     except (InvalidKey, sqlite3.Error) as error:
         raise BadBackup(f"{source}: what is in this backup cannot be used: {error}") from error

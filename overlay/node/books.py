@@ -13,7 +13,7 @@ from overlay.keys import PublicKey
 from overlay.node.folder import DataFolder
 from overlay.node.node import open_ledger
 from overlay.node.wire import LedgerStats, Rebuilt
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.connection import Connection
 from overlay.trustchain.ledger import Ledger, Transaction
 from overlay.trustchain.sealing import Seal
@@ -29,10 +29,10 @@ def reading(path: Path, seal: Seal | None = None) -> Iterator[sqlite3.Connection
         place = f"{path.resolve().as_uri()}?mode=rw"  # nothing is made where there is no file
         db = sqlite3.connect(place, uri=True, isolation_level=None, timeout=BUSY_SECONDS, factory=Connection)
         with contextlib.closing(db):
-            blocks.prepare(db, seal)
+            block_tables.prepare(db, seal)
             db.text_factory = _any_text
             db.execute("PRAGMA query_only = ON")
-            blocks.check_version(db)
+            block_tables.check_version(db)
             db.execute("BEGIN")
             yield db
     except sqlite3.Error as error:

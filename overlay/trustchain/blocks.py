@@ -1,87 +1,26 @@
-"""The tables of blocks, disclosed parts and fork proofs: plain functions over one SQLite connection.
+"""Blocks, disclosed parts and fork proofs in their tables: plain functions over one SQLite connection.
 
-Keys and hashes are long and random, so each is kept once and stands as a small number everywhere else (`agent_id`,
-`block_id`). A hash that is only mentioned has a number too: its row is filled in when the block arrives. The index of
-hashes holds their first 8 bytes, a third of the size and of the pages that each new block dirties; whoever finds two
-blocks with the same 8 bytes (2^32 tries) makes one lookup a little slower.
+A key or hash stands as a small number everywhere but in its own row (`agent_id`, `block_id`): see `block_tables`.
 """
 
 import sqlite3
-import struct
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from overlay.keys import PublicKey
-from overlay.trustchain.block import BlockHash, HalfBlock, stored
+from overlay.trustchain import block_tables, growth
+from overlay.trustchain.block import BlockHash, HalfBlock
+from overlay.trustchain.block_tables import read
 from overlay.trustchain.commitment import ROOT_BYTES, Disclosure
-from overlay.trustchain.connection import Connection, agents, growing, halves, seal_of
+from overlay.trustchain.connection import agents, halves, seal_of
 from overlay.trustchain.sealing import Seal
 
-# Of each agent's chain: how far it is known without a gap, and the highest number known at all.
-# `tail` is a block's wire form from its previous hash on; what stands before it, the other columns say. The views
-# `block` and `fork` show rows as whole blocks, for reading.
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS agent (
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, contiguous INTEGER NOT NULL DEFAULT 0,
-    highest INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS half (
-    id INTEGER PRIMARY KEY, hash BLOB NOT NULL, agent INTEGER, sequence INTEGER, link_agent INTEGER,
-    link_sequence INTEGER, tail BLOB);
-CREATE INDEX IF NOT EXISTS half_hash ON half (substr(hash, 1, 8));
-CREATE INDEX IF NOT EXISTS half_place ON half (agent, sequence) WHERE agent IS NOT NULL;
-CREATE INDEX IF NOT EXISTS half_link ON half (link_agent, link_sequence) WHERE link_sequence > 0;
-CREATE TABLE IF NOT EXISTS part (
-    block INTEGER NOT NULL, position INTEGER NOT NULL, count INTEGER NOT NULL, path BLOB NOT NULL,
-    sealed BLOB NOT NULL, PRIMARY KEY (block, position)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS forked (
-    agent INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (agent, sequence)) WITHOUT ROWID;
-CREATE VIEW IF NOT EXISTS block AS
-    SELECT half.id, half.agent, half.sequence, half.hash, half.link_agent, half.link_sequence,
-    half_type(half.tail) AS type, half_raw(author.key, half.sequence, link.key, half.link_sequence, half.tail) AS raw
-    FROM half LEFT JOIN agent author ON author.id = half.agent LEFT JOIN agent link ON link.id = half.link_agent
-    WHERE half.agent IS NOT NULL;
-CREATE VIEW IF NOT EXISTS fork AS
-    SELECT agent, sequence,
-    (SELECT raw FROM block b WHERE b.agent = f.agent AND b.sequence = f.sequence ORDER BY hash LIMIT 1) AS first,
-    (SELECT raw FROM block b WHERE b.agent = f.agent AND b.sequence = f.sequence ORDER BY hash LIMIT 1 OFFSET 1)
-    AS second FROM forked f;
-"""
-
-# Of the tables here. The tables of views need none: they are folded anew when they differ.
-VERSION = 2
-
-_PLACE = struct.Struct(">I")
-_TAIL_FROM = 2 * (74 + 4)
-# In a tail: previous hash and signature, then the length of the type in 4 bytes.
-_TYPE_LENGTH_FROM = 32 + 64
-
-# What a row's block is read from, in a query where `h` is the half, `author` and `link` are its agents.
-COLUMNS = "author.key, h.sequence, link.key, h.link_sequence, h.tail"
 _HALF = " ".join(
     (
         "SELECT",
-        COLUMNS,
+        block_tables.COLUMNS,
         "FROM half h JOIN agent author ON author.id = h.agent JOIN agent link ON link.id = h.link_agent",
     )
 )
-
-
-def prepare(db: sqlite3.Connection, seal: Seal | None = None) -> None:
-    """Teach a connection how rows become whole blocks, and parts readable; every connection to a ledger's file needs
-    it."""
-    if isinstance(db, Connection):
-        db.seal = seal
-    db.create_function("half_raw", 5, _raw, deterministic=True)
-    db.create_function("half_type", 1, _type, deterministic=True)
-
-
-def check_version(db: sqlite3.Connection) -> None:
-    """Mark a new file with the version of these tables; raises sqlite3.DatabaseError for a file with other ones."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == 0 and not db.execute("SELECT 1 FROM half LIMIT 1").fetchone():
-        db.execute(f"PRAGMA user_version = {VERSION}")
-    elif version != VERSION:
-        raise sqlite3.DatabaseError(f"it was written by another version of this program ({version}, not {VERSION})")
 
 
 def agent_id(db: sqlite3.Connection, key: bytes) -> int:
@@ -138,7 +77,7 @@ def insert(db: sqlite3.Connection, block: HalfBlock) -> HalfBlock | bool:
     """Store one valid block. False when it was known; the other block, when that proves for the first time that its
     author signed two at this place; True otherwise."""
     agent, link = agent_id(db, block.public_key), agent_id(db, block.link_public_key)
-    columns = (agent, block.sequence_number, link, block.link_sequence_number, block.pack()[_TAIL_FROM:])
+    columns = (agent, block.sequence_number, link, block.link_sequence_number, block_tables.tail_of(block))
     number = find_id(db, block.hash)
     if number is None:
         inserted = db.execute(
@@ -157,17 +96,8 @@ def insert(db: sqlite3.Connection, block: HalfBlock) -> HalfBlock | bool:
 
 def _place(db: sqlite3.Connection, agent: int, sequence: int, number: int) -> HalfBlock | None:
     """Keep how far the chain is known; the other block at this place, if that proves a fork for the first time."""
-    grown = growing(db)
-    if grown.get(agent) == sequence - 1:
-        grown[agent] = sequence
+    if growth.grow(db, agent, sequence):
         return None
-    settle(db)
-    query = "UPDATE agent SET contiguous = ?1, highest = ?1 WHERE id = ?2 AND contiguous = ?1 - 1 AND highest = ?1 - 1"
-    if db.execute(query, (sequence, agent)).rowcount:
-        grown[agent] = sequence
-        return None  # the next block of a chain without gaps
-    db.execute("UPDATE agent SET highest = max(highest, ?) WHERE id = ?", (sequence, agent))
-    _grow(db, agent)
     rival = db.execute(
         "SELECT id FROM half WHERE agent = ? AND sequence = ? AND id <> ? LIMIT 1", (agent, sequence, number)
     ).fetchone()
@@ -175,24 +105,6 @@ def _place(db: sqlite3.Connection, agent: int, sequence: int, number: int) -> Ha
         return None
     kept = db.execute("INSERT OR IGNORE INTO forked (agent, sequence) VALUES (?,?)", (agent, sequence)).rowcount
     return by_id(db, rival[0]) if kept else None
-
-
-def settle(db: sqlite3.Connection) -> None:
-    """Write down how far chains have grown. Whoever inserts calls it before the transaction ends; who asks in between
-    is told rightly."""
-    grown = growing(db)
-    if grown:
-        query = "UPDATE agent SET contiguous = ?1, highest = ?1 WHERE id = ?2 AND highest < ?1"
-        db.executemany(query, [(sequence, agent) for agent, sequence in grown.items()])
-        grown.clear()
-
-
-def _grow(db: sqlite3.Connection, agent: int) -> None:
-    (last,) = before = db.execute("SELECT contiguous FROM agent WHERE id = ?", (agent,)).fetchone()
-    while db.execute("SELECT 1 FROM half WHERE agent = ? AND sequence = ?", (agent, last + 1)).fetchone():
-        last += 1
-    if last > before[0]:
-        db.execute("UPDATE agent SET contiguous = ? WHERE id = ?", (last, agent))
 
 
 def contains(db: sqlite3.Connection, block: bytes) -> bool:
@@ -230,7 +142,7 @@ def linked_to(db: sqlite3.Connection, block: HalfBlock) -> list[HalfBlock]:
 
 def head(db: sqlite3.Connection, key: PublicKey) -> tuple[int, BlockHash] | None:
     """The highest sequence number stored of a chain and its block's hash (the lowest); None for an empty chain."""
-    settle(db)
+    growth.settle(db)
     rows = db.execute(
         "SELECT h.sequence, h.hash FROM agent a JOIN half h ON h.agent = a.id AND h.sequence = a.highest"
         " WHERE a.id = ?",
@@ -250,7 +162,7 @@ def chain(db: sqlite3.Connection, key: PublicKey, first: int, last: int, limit: 
 
 def first_gap(db: sqlite3.Connection, key: PublicKey) -> int:
     """The lowest sequence number of a chain that is not stored (1 for an empty chain)."""
-    settle(db)
+    growth.settle(db)
     row = db.execute("SELECT contiguous FROM agent WHERE key = ?", (key,)).fetchone()
     return int(row[0]) + 1 if row else 1
 
@@ -306,20 +218,6 @@ def forks(db: sqlite3.Connection) -> list[tuple[HalfBlock, HalfBlock]]:
 def has_forked(db: sqlite3.Connection, key: PublicKey) -> bool:
     row = db.execute("SELECT 1 FROM forked WHERE agent = ? LIMIT 1", (agent_of(db, key),))
     return row.fetchone() is not None
-
-
-def read(columns: Sequence[Any]) -> HalfBlock:
-    """The block of a row of COLUMNS. It was checked before it was stored."""
-    return stored(*columns)
-
-
-def _raw(key: bytes, sequence: int, link_key: bytes, link_sequence: int, tail: bytes) -> bytes:
-    return b"".join((key, _PLACE.pack(sequence), link_key, _PLACE.pack(link_sequence), tail))
-
-
-def _type(tail: bytes) -> bytes:
-    start = _TYPE_LENGTH_FROM + 4
-    return tail[start : start + int.from_bytes(tail[_TYPE_LENGTH_FROM:start], "big")]
 
 
 def _steps(path: bytes) -> tuple[bytes, ...]:

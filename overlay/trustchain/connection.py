@@ -29,7 +29,7 @@ class Connection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.agents, self.halves = Memory(), Memory()
-        # How far chains have grown in the running transaction, by their agents' numbers (`blocks.settle`).
+        # How far chains have grown in the running transaction, by their agents' numbers (`growth.settle`).
         self.grown: dict[int, int] = {}
         self.seal: Seal | None = None
         # What was derived from one state of the file, and from which (`derived`).

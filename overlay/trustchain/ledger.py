@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from overlay.clock import Clock, Randomness
 from overlay.keys import Identity, PublicKey
-from overlay.trustchain import blocks, outbox
+from overlay.trustchain import block_tables, blocks, growth, outbox
 from overlay.trustchain.block import (
     ANYONE,
     GENESIS_HASH,
@@ -170,8 +170,8 @@ class Ledger:
         self.identity, self.clock, self.random, self.views = identity, clock, random, tuple(views)
         self.listeners: list[Callable[[Changes], None]] = []
         self.signing_refusal: str | None = None
-        schema = (blocks.SCHEMA, outbox.SCHEMA, SCHEMA, *tables)
-        prepare = functools.partial(blocks.prepare, seal=Seal(identity))
+        schema = (block_tables.SCHEMA, outbox.SCHEMA, SCHEMA, *tables)
+        prepare = functools.partial(block_tables.prepare, seal=Seal(identity))
         self._store = Store(path, schema, synchronous, prepare, self._fold_what_is_new)
 
     @property
@@ -188,7 +188,7 @@ class Ledger:
         def job(db: sqlite3.Connection) -> tuple[T, Changes]:
             transaction = Transaction(self, db)
             result = work(transaction)
-            blocks.settle(db)
+            growth.settle(db)
             return result, transaction.changes
 
         result, _ = await self._store.write(job, self._tell)
@@ -223,7 +223,7 @@ class Ledger:
         self._refold(db, self.views)
 
     def _fold_what_is_new(self, db: sqlite3.Connection) -> None:
-        blocks.check_version(db)
+        block_tables.check_version(db)
         self._refold(db, [view for view in self.views if not is_current(db, view)])
 
     def _refold(self, db: sqlite3.Connection, views: Sequence[View]) -> None:

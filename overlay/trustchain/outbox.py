@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from overlay.keys import PublicKey
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.block import BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
 
@@ -25,7 +25,7 @@ _FROM = (
     "FROM outbox o JOIN half h ON h.id = o.block LEFT JOIN agent author ON author.id = h.agent"
     " LEFT JOIN agent link ON link.id = h.link_agent WHERE o.receiver = ? AND o.block > ? ORDER BY o.block LIMIT ?"
 )
-_OWED = " ".join(("SELECT o.block, h.hash, o.parts,", blocks.COLUMNS, _FROM))
+_OWED = " ".join(("SELECT o.block, h.hash, o.parts,", block_tables.COLUMNS, _FROM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def parcel(db: sqlite3.Connection, receiver: PublicKey, limit: int, after: int =
     if not rows:
         return None
     return Parcel(
-        tuple(blocks.read(columns) for _, _, _, *columns in rows if columns[0] is not None),
+        tuple(block_tables.read(columns) for _, _, _, *columns in rows if columns[0] is not None),
         tuple(part for number, hash_, mask, *_ in rows if mask for part in _chosen(db, number, hash_, mask)),
         tuple((BlockHash(hash_), mask) for _, hash_, mask, *_ in rows),
     )

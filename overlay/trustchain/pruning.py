@@ -7,13 +7,13 @@ import sqlite3
 from collections.abc import Sequence
 
 from overlay.keys import PublicKey
-from overlay.trustchain import blocks
+from overlay.trustchain import blocks, growth
 
 
 def forget(db: sqlite3.Connection, numbers: Sequence[int]) -> set[PublicKey]:
     """Forget stored blocks by their small numbers; returns whose chains have gaps by that. Chains are known from then
     on as far as they are kept without a gap."""
-    blocks.settle(db)
+    growth.settle(db)
     agents = set[int]()
     for number in numbers:
         agent, hash_ = db.execute("SELECT agent, hash FROM half WHERE id = ?", (number,)).fetchone()
@@ -21,17 +21,5 @@ def forget(db: sqlite3.Connection, numbers: Sequence[int]) -> set[PublicKey]:
         db.execute("DELETE FROM half WHERE id = ?", (number,))  # an UPDATE would leave its pages half empty
         db.execute("INSERT INTO half (id, hash) VALUES (?,?)", (number, hash_))
     for agent in sorted(agents):
-        _measure(db, agent)
+        growth.measure(db, agent)
     return {blocks.key_of(db, agent) for agent in agents}
-
-
-def _measure(db: sqlite3.Connection, agent: int) -> None:
-    """Find anew how far a chain is known."""
-    (highest,) = db.execute("SELECT coalesce(max(sequence), 0) FROM half WHERE agent = ?", (agent,)).fetchone()
-    rows = db.execute("SELECT DISTINCT sequence FROM half WHERE agent = ? ORDER BY sequence", (agent,)).fetchall()
-    contiguous = 0
-    for (sequence,) in rows:
-        if sequence != contiguous + 1:
-            break
-        contiguous = sequence
-    db.execute("UPDATE agent SET contiguous = ?, highest = ? WHERE id = ?", (contiguous, highest, agent))

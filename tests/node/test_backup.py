@@ -17,7 +17,7 @@ from overlay.node.backup import CHUNK, OVERHEAD, BadBackup
 from overlay.node.folder import RESTORED, DataFolder
 from overlay.node.guard import STRANGE_PLACE, SigningGuard
 from overlay.node.vault import NoPassphrase, Work
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.ledger import Ledger, SigningRefused
 from overlay.trustchain.statements import Profile
 from tests.network.village import person
@@ -174,8 +174,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("backup")
     folder = DataFolder(place / "n", SystemRandomness())
     with closing(sqlite3.connect(folder.ledger)) as db:
-        db.executescript(blocks.SCHEMA)
-        db.execute(f"PRAGMA user_version = {blocks.VERSION}")
+        db.executescript(block_tables.SCHEMA)
+        db.execute(f"PRAGMA user_version = {block_tables.VERSION}")
         db.execute("CREATE TABLE filling AS SELECT randomblob(200000) AS bytes")
         db.commit()
     folder.close()

@@ -20,7 +20,7 @@ from overlay.node.export import TABLES, ExportFailed
 from overlay.node.folder import DataFolder
 from overlay.node.node import open_ledger
 from overlay.node.wire import ExportLedger, LedgerVerdict, Rebuilt
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.ledger import Ledger
 from overlay.trustchain.sealing import Seal, Unreadable
@@ -178,7 +178,7 @@ async def test_whoever_meddles_with_the_file_is_found_out(
     baker, _, _ = await a_baker_with_books(town_of_folders)
     town_of_folders.close()
     with closing(sqlite3.connect(baker.folder.ledger, isolation_level=None)) as db:
-        blocks.prepare(db)
+        block_tables.prepare(db)
         meddle(db)
     found = await verify(baker.folder)
     assert not found.sound

@@ -13,7 +13,7 @@ from random import Random
 from typing import TypeVar
 
 from overlay.keys import Identity
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables
 from overlay.trustchain.sealing import Seal
 from overlay.trustchain.store import Store, _Job
 from tests.simulation.virtual_time import VirtualLoop
@@ -41,7 +41,7 @@ class SimulatedStore(Store):
     """Same SQL, savepoints and commits as the real one, at moments that the seed decides."""
 
     def __init__(self, disk: Disk, path: Path, identity: Identity) -> None:
-        super().__init__(path, (), prepare=functools.partial(blocks.prepare, seal=Seal(identity)))
+        super().__init__(path, (), prepare=functools.partial(block_tables.prepare, seal=Seal(identity)))
         self._disk, self._waiting = disk, list[_Job[object]]()
         self.is_dead = False
 

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from overlay.keys import Identity
-from overlay.trustchain import blocks
+from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.commitment import MAX_PART_BYTES, MAX_PARTS, Disclosure
 from overlay.trustchain.connection import Connection
 from overlay.trustchain.sealing import Seal, Unreadable
@@ -40,8 +40,8 @@ def test_another_identity_place_or_byte_opens_nothing() -> None:
 
 def test_a_connection_without_an_identity_neither_writes_nor_reads_parts() -> None:
     db = sqlite3.connect(":memory:", factory=Connection)
-    blocks.prepare(db)
-    db.executescript(blocks.SCHEMA)
+    block_tables.prepare(db)
+    db.executescript(block_tables.SCHEMA)
     with pytest.raises(Unreadable, match="no identity"):
         blocks.insert_part(db, Disclosure(BLOCK, 0, 1, SALT, b"bread", ()))
     db.close()
