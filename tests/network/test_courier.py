@@ -8,8 +8,8 @@ import pytest
 
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.keys import PublicKey
-from overlay.network import courier as courier_module
-from overlay.network.courier import SERVICE
+from overlay.network import delivery
+from overlay.network.delivery import SERVICE, Delivery
 from overlay.network.messages import (
     MAX_PARCEL_BLOCKS,
     MAX_PARCEL_PARTS,
@@ -20,6 +20,7 @@ from overlay.network.messages import (
     encode,
 )
 from overlay.network.network import CallFailed, Refusal
+from overlay.network.parcels import first_that_fit
 from overlay.network.quic_limits import StreamLimits
 from overlay.network.rates import Buckets, Rate
 from overlay.trustchain import blocks, outbox
@@ -107,7 +108,7 @@ async def test_a_refused_block_is_offered_again_when_it_may_be_welcome(
     hosts: list[Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     farmer, baker = hosts
-    monkeypatch.setattr(courier_module, "REFUSED_SECONDS", 0.05)
+    monkeypatch.setattr(delivery, "REFUSED_SECONDS", 0.05)
     counter = Counter(baker)
     (block,) = blocks.at(farmer.ledger.db, farmer.key, 1)
     counter.refuse = {block.pack()}
@@ -184,7 +185,7 @@ async def test_a_disk_that_fails_once_does_not_end_delivering(
     hosts: list[Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     farmer, baker = hosts
-    monkeypatch.setattr(courier_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "RETRY_SECONDS", 0.01)
     failures = []
     confirm = outbox.confirm
 
@@ -217,7 +218,7 @@ async def test_a_receiver_that_refuses_everything_is_tried_ever_more_seldom(
         pauses.append(seconds)
 
     pauses: list[float] = []
-    monkeypatch.setattr(courier_module._Round, "_wait", skip)
+    monkeypatch.setattr(Delivery, "_wait", skip)
     baker.network.serve(SERVICE, refuse)
     await owe(farmer, baker.key, 1)
     await settled(farmer)
@@ -238,7 +239,7 @@ async def test_news_of_those_to_whom_nothing_is_owed_leave_nothing_behind(hosts:
     farmer, _ = hosts
     for number in range(100):
         farmer.courier.wake(person(f"stranger {number}").public_key)
-    assert farmer.courier._rounds == {}
+    assert farmer.courier._deliveries == {}
 
 
 async def test_what_is_posted_in_the_moment_in_which_delivering_ends_is_not_forgotten(hosts: list[Host]) -> None:
@@ -246,7 +247,7 @@ async def test_what_is_posted_in_the_moment_in_which_delivering_ends_is_not_forg
     for _ in range(30):
         await owe(farmer, baker.key, 1)
         await settled(farmer)
-    assert all(not each.task.done() for each in farmer.courier._rounds.values())
+    assert all(not each.task.done() for each in farmer.courier._deliveries.values())
 
 
 # The largest parcels -------------------------------------------------------------------------------------------------
@@ -260,7 +261,7 @@ async def test_the_largest_parts_of_many_blocks_are_cut_into_parcels_that_fit_a_
     assert everything is not None
     done: set[BlockHash] = set()
     while len(done) < len(made):
-        parcel = courier_module._first_that_fit(everything, done)
+        parcel = first_that_fit(everything, done)
         raw = encode(Facts(tuple(block.pack() for block in parcel.blocks), parcel.disclosures))
         assert parcel.receipts
         assert len(raw) < StreamLimits().request_bytes - 64
@@ -324,7 +325,7 @@ async def test_a_receiver_is_not_asked_more_often_than_it_grants(
     hosts: list[Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     farmer, baker = hosts
-    sleep, pause, waits = SystemClock.sleep, 1 / courier_module.PARCELS.per_second, []
+    sleep, pause, waits = SystemClock.sleep, 1 / delivery.PARCELS.per_second, []
 
     async def note(self: SystemClock, seconds: float) -> None:
         waits.append(seconds)
