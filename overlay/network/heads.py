@@ -118,35 +118,6 @@ class KnownHeads:
         self.look_again({block.public_key for block in changes.blocks})
 
 
-def raw_forks(db: sqlite3.Connection, key: PublicKey) -> list[bytes]:
-    """The proofs that `key` signed twice at one place: two blocks each, MAX_FORKS places at most."""
-    rows = db.execute(
-        "SELECT first, second FROM fork WHERE agent = (SELECT id FROM agent WHERE key = ?) ORDER BY sequence LIMIT ?",
-        (key, MAX_FORKS),
-    )
-    return [raw for pair in rows for raw in pair]
-
-
-def raw_chain(db: sqlite3.Connection, key: PublicKey, first: int, last: int, limit: int) -> list[tuple[int, bytes]]:
-    """One block at each of at most `limit` places first..last of a chain, in order, each with its number."""
-    rows = db.execute(
-        "SELECT sequence, raw, min(hash) FROM block WHERE agent = (SELECT id FROM agent WHERE key = ?)"
-        " AND sequence BETWEEN ? AND ? GROUP BY sequence ORDER BY sequence LIMIT ?",
-        (key, first, last, limit),
-    )
-    return [(sequence, raw) for sequence, raw, _ in rows]
-
-
-def raw_declares(db: sqlite3.Connection, key: PublicKey, first: int, last: int, limit: int) -> list[tuple[int, bytes]]:
-    """The same of the blocks that declare something, alone."""
-    rows = db.execute(
-        "SELECT sequence, raw, min(hash) FROM block WHERE agent = (SELECT id FROM agent WHERE key = ?)"
-        " AND sequence BETWEEN ? AND ? AND type = ? GROUP BY sequence ORDER BY sequence LIMIT ?",
-        (key, first, last, DECLARE, limit),
-    )
-    return [(sequence, raw) for sequence, raw, _ in rows]
-
-
 def _read_head(db: sqlite3.Connection, key: PublicKey) -> Head:
     highest = blocks.head(db, key)
     query = "SELECT count(*) FROM fork WHERE agent = (SELECT id FROM agent WHERE key = ?)"

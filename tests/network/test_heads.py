@@ -7,8 +7,9 @@ import pytest
 
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.keys import PUBLIC_PREFIX, PublicKey
-from overlay.network.heads import KnownHeads, place, raw_chain, raw_forks
+from overlay.network.heads import KnownHeads, place
 from overlay.network.messages import HEAD_BUCKETS, MAX_FORKS, MAX_HEADS, TIP_BYTES, AskHeads, BadMessage, Head, Heads
+from overlay.network.telling import raw_chain, raw_forks
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, HalfBlock, unpack
 from overlay.trustchain.ledger import Ledger
 from overlay.trustchain.statements import AdmitMember, Profile, encode

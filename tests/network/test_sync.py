@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from overlay.keys import Identity, PublicKey
+from overlay.network import comparison
 from overlay.network import network as network_module
 from overlay.network import sync as sync_module
-from overlay.network.intake import MANY, Conveyor
+from overlay.network.comparison import HEADS, MAX_EMPTY, RANGE, Comparison
+from overlay.network.intake import MANY
 from overlay.network.messages import (
     AskHeads,
     AskRange,
@@ -20,7 +22,7 @@ from overlay.network.messages import (
     frames,
 )
 from overlay.network.network import CallFailed
-from overlay.network.sync import HEADS, MAX_EMPTY, RANGE, Sync
+from overlay.network.sync import Sync
 from overlay.trustchain import blocks
 from overlay.trustchain.block import ANYONE, GENESIS_HASH, BlockHash, HalfBlock
 from overlay.trustchain.commitment import Disclosure
@@ -178,7 +180,9 @@ def mixed_chain(author: Identity, length: int) -> list[HalfBlock]:
     return found
 
 
-async def test_of_a_chain_that_is_not_kept_what_it_declares_is_fetched_once(hosts: list[Host]) -> None:
+async def test_of_a_chain_that_is_not_kept_what_it_declares_is_fetched_once(
+    hosts: list[Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
     farmer, baker, mechanic = hosts
     await baker.ledger.ingest(mixed_chain(mechanic.identity, 200))
     baker.meet(farmer)
@@ -190,8 +194,8 @@ async def test_of_a_chain_that_is_not_kept_what_it_declares_is_fetched_once(host
         assert [block.sequence_number for block in kept] == [at for at in range(1, 201) if at % 3 == 0]
     assert farmer.length(mechanic) == 0  # which is what it tells others
     asked = []
-    fetch = farmer.sync._fetch
-    farmer.sync._fetch = lambda *args: asked.append(args) or fetch(*args)  # type: ignore[method-assign,func-returns-value]
+    fetch = Comparison._fetch
+    monkeypatch.setattr(Comparison, "_fetch", lambda *args: asked.append(args) or fetch(*args))
     await farmer.sync.with_peer(baker.key)
     assert asked == []
     assert farmer.network.drops[MISLED] == 0
@@ -229,19 +233,21 @@ async def test_who_does_not_keep_a_chain_still_shows_another_block_at_its_end(ho
     assert await mechanic.sync.holds_own(farmer.key, 3) == chain[2:]
 
 
-async def test_what_a_broken_line_kept_back_of_what_was_declared_is_asked_for_again(hosts: list[Host]) -> None:
+async def test_what_a_broken_line_kept_back_of_what_was_declared_is_asked_for_again(
+    hosts: list[Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
     farmer, baker, mechanic = hosts
     await baker.ledger.ingest(mixed_chain(mechanic.identity, 12))
     farmer.meet(baker)
     farmer.sync.keeps = lambda key: key != mechanic.key
-    fetch, failures = farmer.sync._fetch, [CallFailed(baker.key, "the line broke")]
+    fetch, failures = Comparison._fetch, [CallFailed(baker.key, "the line broke")]
 
-    async def over_a_bad_line(peer: PublicKey, ask: AskRange, conveyor: Conveyor) -> int:
+    async def over_a_bad_line(asking: Comparison, ask: AskRange) -> int:
         if failures:
             raise failures.pop()
-        return await fetch(peer, ask, conveyor)
+        return await fetch(asking, ask)
 
-    farmer.sync._fetch = over_a_bad_line  # type: ignore[method-assign]
+    monkeypatch.setattr(Comparison, "_fetch", over_a_bad_line)
     await farmer.sync.with_peer(baker.key)
     assert blocks.chain(farmer.ledger.db, mechanic.key, 1, 99, 99) == []
     await farmer.sync.with_peer(baker.key)
@@ -270,14 +276,14 @@ async def test_how_far_peers_were_asked_is_remembered_of_so_many_only(
     hosts: list[Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     farmer, baker, mechanic = hosts
-    monkeypatch.setattr(sync_module, "MAX_SKIMMED", 1)
+    monkeypatch.setattr(comparison, "MAX_SKIMMED", 1)
     farmer.meet(baker)
     farmer.sync.keeps = lambda key: False
     chain = mixed_chain(mechanic.identity, 6)
     for known in (chain[:3], chain[3:]):
         await baker.ledger.ingest([*known, *chain_of(baker.identity, 2)])
         await farmer.sync.with_peer(baker.key)
-        assert len(farmer.sync._skimmed) <= 1
+        assert len(farmer.sync._shared.skimmed) <= 1
 
 
 async def test_proofs_against_whom_is_not_kept_are_fetched_all_the_same(hosts: list[Host]) -> None:
@@ -426,7 +432,7 @@ async def test_a_peer_that_drips_loses_its_turn_and_what_it_gave_is_kept(
         await asyncio.Event().wait()  # for ever
 
     monkeypatch.setattr(sync_module, "TURN_SECONDS", 0.5)
-    monkeypatch.setattr(sync_module, "RANGE_PATIENCE", 60.0)
+    monkeypatch.setattr(comparison, "RANGE_PATIENCE", 60.0)
     Liar(baker).claim(Head(mechanic.key, 2 * MANY, 2 * MANY, 0))
     baker.network.serve_blocks(RANGE, drip)
     farmer.meet(baker)
@@ -459,7 +465,7 @@ async def test_a_chain_without_end_ends_with_the_turn(hosts: list[Host], monkeyp
 async def test_nonsense_is_a_strike_and_silence_is_none(hosts: list[Host], monkeypatch: pytest.MonkeyPatch) -> None:
     farmer, baker, mechanic = hosts
     monkeypatch.setattr(network_module, "HELLO_SECONDS", 0.2)
-    monkeypatch.setattr(sync_module, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(comparison, "PATIENCE_SECONDS", 0.2)
 
     async def nonsense(peer: PublicKey, payload: bytes) -> bytes:
         return b"\xc1"
