@@ -16,7 +16,8 @@ from overlay.economy import exchange
 from overlay.economy.exchange import Amount
 from overlay.node import audit, books
 from overlay.node import export as tables
-from overlay.node.export import TABLES, ExportFailed
+from overlay.node.book_tables import TABLES
+from overlay.node.export import ExportFailed
 from overlay.node.folder import DataFolder
 from overlay.node.node import open_ledger
 from overlay.node.wire import ExportLedger, LedgerVerdict, Rebuilt
