@@ -21,7 +21,7 @@ from overlay.economy.faults import faults
 from overlay.keys import PublicKey, short
 from overlay.node.books import digests, reading
 from overlay.node.folder import DataFolder
-from overlay.node.node import open_ledger
+from overlay.node.ledger import open_ledger
 from overlay.node.wire import Finding, LedgerVerdict
 from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.block import HalfBlock, MalformedBlock, unpack

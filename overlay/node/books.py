@@ -11,7 +11,7 @@ from overlay.clock import SystemClock, SystemRandomness
 from overlay.economy.members import COMMONS_ID_BYTES, member_keys
 from overlay.keys import PublicKey
 from overlay.node.folder import DataFolder
-from overlay.node.node import open_ledger
+from overlay.node.ledger import open_ledger
 from overlay.node.wire import LedgerStats, Rebuilt
 from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.connection import Connection

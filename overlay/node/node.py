@@ -8,56 +8,32 @@ from importlib import metadata
 from pathlib import Path
 
 from overlay.clock import Clock, Randomness
-from overlay.content import ContentSession, tallies, token_of
+from overlay.content import ContentSession, token_of
 from overlay.content.events import ContentEvent
-from overlay.content.tallies import TalliesView, announce
-from overlay.dao.assembly.groups import GroupsView
+from overlay.content.tallies import announce
 from overlay.dao.bitcoin.backend import ChainBackend
 from overlay.dao.bitcoin.bitcoind import BitcoindBackend
 from overlay.dao.bitcoin.esplora import EsploraBackend
 from overlay.dao.bitcoin.jsonrpc import CookieFile, Password
-from overlay.dao.chain import group_order
-from overlay.dao.funds import policy, treasury
-from overlay.dao.keyring import custody
-from overlay.economy.holdings import HoldingsView
-from overlay.economy.members import Commons, MembersView, commons, member_keys
+from overlay.economy.members import Commons, commons, member_keys
 from overlay.keys import PublicKey, short
-from overlay.meritrank.feedback import FeedbackView
 from overlay.network import joining
 from overlay.network.endpoint import Address
 from overlay.network.invitation import Invitation
 from overlay.network.network import Network
 from overlay.network.sync import Sync
-from overlay.node import following, keeping
 from overlay.node.config import ANY, LOOPBACK, Config
 from overlay.node.events import EventBus
 from overlay.node.folder import DataFolder, nobody_to_ask
 from overlay.node.guard import SigningGuard
+from overlay.node.ledger import open_ledger
 from overlay.node.membership import Membership
 from overlay.node.vault import Passphrase
 from overlay.trustchain.block import HalfBlock
-from overlay.trustchain.ledger import Ledger
 from overlay.trustchain.statements import FoundCommons, Profile
 from overlay.trustchain.store import StorageError
-from overlay.trustchain.view import View
 
 log = logging.getLogger(__name__)
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS node_setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS node_contact (key BLOB PRIMARY KEY, host TEXT NOT NULL, port INTEGER NOT NULL) WITHOUT ROWID;
-"""
-TABLES = (
-    SCHEMA,
-    following.SCHEMA,
-    keeping.SCHEMA,
-    tallies.SCHEMA,
-    joining.SCHEMA,
-    custody.SCHEMA,
-    policy.SCHEMA,
-    treasury.SCHEMA,
-    group_order.SCHEMA,
-)
 
 
 class AlreadyMember(Exception):
@@ -286,13 +262,6 @@ def _backend(config: Config) -> ChainBackend | None:
         return None
     login = CookieFile(Path(wanted.cookie)) if wanted.cookie else Password(wanted.user, wanted.password)
     return BitcoindBackend(wanted.rpc, login, config.chain)
-
-
-def open_ledger(folder: DataFolder, clock: Clock, random: Randomness, file: Path | None = None) -> Ledger:
-    """The ledger of a data folder, or a copy of it in `file`, with everything that a node keeps. Raises StorageError,
-    InvalidKey."""
-    views: list[View] = [MembersView(), HoldingsView(), FeedbackView(), TalliesView(), GroupsView()]
-    return Ledger(file or folder.ledger, folder.identity, views, clock, random, tables=TABLES)
 
 
 def outward_address() -> str:

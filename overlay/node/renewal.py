@@ -15,7 +15,8 @@ from overlay.files import write_file
 from overlay.keys import SECRET_BYTES, Identity, PublicKey
 from overlay.node.config import CONFIG_FILE
 from overlay.node.folder import KEY_FILE, DataFolder, UnusableFolder
-from overlay.node.node import Node, open_ledger
+from overlay.node.ledger import open_ledger
+from overlay.node.node import Node
 from overlay.node.vault import Work
 from overlay.trustchain import blocks, outbox
 from overlay.trustchain.block import GENESIS_HASH, GENESIS_SEQUENCE, BlockHash, HalfBlock

@@ -19,7 +19,7 @@ from overlay.node import export as tables
 from overlay.node.book_tables import TABLES
 from overlay.node.export import ExportFailed
 from overlay.node.folder import DataFolder
-from overlay.node.node import open_ledger
+from overlay.node.ledger import open_ledger
 from overlay.node.wire import ExportLedger, LedgerVerdict, Rebuilt
 from overlay.trustchain import block_tables, blocks
 from overlay.trustchain.block import BlockHash

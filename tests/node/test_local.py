@@ -17,7 +17,7 @@ from overlay.keys import did_key
 from overlay.node import passphrases
 from overlay.node.cli import main
 from overlay.node.folder import DataFolder
-from overlay.node.node import open_ledger
+from overlay.node.ledger import open_ledger
 from overlay.node.vault import Work
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.statements import Mint
