@@ -29,7 +29,7 @@ from typing import Any
 
 from overlay.clock import SystemRandomness
 from overlay.dao.assembly import governance
-from overlay.dao.assembly.charters import host_keys
+from overlay.dao.assembly.shares import host_keys
 from overlay.dao.chain import group_chain
 from overlay.dao.chain.group_scribe import NotWritten
 from overlay.dao.chain.order_messages import AskLock, AskShare, Locked, ShareGiven

@@ -36,10 +36,11 @@ from typing import Any
 from experiments import frost_speed, peers
 from overlay.clock import SystemClock, SystemRandomness
 from overlay.dao.assembly.agenda import Agenda, open_now
-from overlay.dao.assembly.charters import charter, threshold_key
+from overlay.dao.assembly.charters import charter
 from overlay.dao.assembly.governance import tally
 from overlay.dao.assembly.groups import GroupsView
 from overlay.dao.assembly.proposals import payment
+from overlay.dao.assembly.shares import threshold_key
 from overlay.dao.bitcoin.jsonrpc import CookieFile, JsonRpc
 from overlay.dao.bitcoin.regtest import RegtestService, serve
 from overlay.dao.frost import chilldkg

@@ -4,13 +4,16 @@ Numbers are given for ever, so what was looked up stays true, except after a rol
 """
 
 import sqlite3
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 from overlay.trustchain.sealing import Seal, Unreadable
 
 # 50,000 numbers of keys or hashes with their names are about 10 MB.
 MAX_REMEMBERED = 50_000
+
+T = TypeVar("T")
+_MISSING: Any = object()
 
 
 class Memory(dict[bytes, int]):
@@ -62,6 +65,15 @@ def derived(db: sqlite3.Connection) -> dict[Hashable, Any]:
         db.derived = {}  # a new one: what somebody is working out from the former state does not get into it
         db.state = state
     return db.derived
+
+
+def once(db: sqlite3.Connection, key: tuple[Hashable, ...], work: Callable[[], T]) -> T:
+    """What `work` gives, worked out once for each state of the file; `key` tells it from all others."""
+    known = derived(db)
+    found: T = known.get(key, _MISSING)
+    if found is _MISSING:
+        found = known[key] = work()
+    return found
 
 
 def growing(db: sqlite3.Connection) -> dict[int, int]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from overlay.dao.assembly.charters import Charter, current, custodians
+from overlay.dao.assembly.charters import Charter, current
+from overlay.dao.assembly.shares import custodians
 from overlay.dao.keyring import group_key
 from overlay.keys import PublicKey
 from overlay.node import wire

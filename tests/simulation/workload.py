@@ -6,9 +6,10 @@ from functools import partial
 from random import Random
 
 from overlay.dao.assembly import governance
-from overlay.dao.assembly.charters import charters, host_keys, threshold_key
+from overlay.dao.assembly.charters import charters
 from overlay.dao.assembly.governance import NotAllowed
 from overlay.dao.assembly.proposals import payments
+from overlay.dao.assembly.shares import host_keys, threshold_key
 from overlay.dao.keyring import custody
 from overlay.economy import exchange
 from overlay.economy.exchange import Amount, Refused, TooLongAHistory

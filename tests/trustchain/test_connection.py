@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from overlay.trustchain.connection import Connection, derived
+from overlay.trustchain.connection import Connection, derived, once
 
 
 @pytest.fixture
@@ -83,6 +83,23 @@ def test_what_was_derived_from_changes_that_are_rolled_back_is_forgotten_with_th
     writer.execute("ROLLBACK")
     writer.forget()
     assert derived(writer) == {}
+
+
+def test_what_is_asked_again_is_worked_out_once_for_each_state(
+    pair: tuple[sqlite3.Connection, sqlite3.Connection],
+) -> None:
+    writer, reader = pair
+    asked: list[str] = []
+
+    def ask(name: str) -> None:
+        once(reader, (name,), lambda: asked.append(name))
+
+    for name in ("this", "that", "this"):
+        ask(name)
+    assert asked == ["this", "that"]
+    writer.execute("INSERT INTO fact VALUES (1)")
+    ask("this")
+    assert asked == ["this", "that", "this"]
 
 
 def test_a_plain_connection_remembers_nothing() -> None:

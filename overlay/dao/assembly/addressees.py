@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from overlay.dao.assembly.bylaws import group_of
-from overlay.dao.assembly.charters import current, threshold_key
+from overlay.dao.assembly.charters import current
 from overlay.dao.assembly.proposals import Payee
+from overlay.dao.assembly.shares import threshold_key
 from overlay.dao.bitcoin import taproot
 
 

@@ -1,16 +1,13 @@
-"""Groups as their members wrote them: charters in all their versions, bound host keys, and who holds a share.
+"""Groups as their members wrote them: charters in all their versions.
 
-A member can always refuse to begin, but nobody can undo what stands: a key that all members have said they hold a
-share of stays the group's key, whatever one of them signs later, and so does a version that was adopted. A version is
-adopted when the nodes of `Charter.majority` members of the one before it, each with its first word about its
-successor, have counted enough votes for it. Only members who sign two histories can make two versions follow one; then
-the group decides no more.
+Nobody can undo what stands, and so a version that was adopted stays. It is adopted when the nodes of
+`Charter.majority` members of the one before it, each with its first word about its successor, have counted enough votes
+for it. Only members who sign two histories can make two versions follow one; then the group decides no more.
 """
 
 import sqlite3
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,7 +26,7 @@ from overlay.dao.assembly.words import MAX_VERSIONS, Evidence, Word, earliest, f
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
-from overlay.trustchain.connection import derived
+from overlay.trustchain.connection import once
 from overlay.trustchain.statements import AmendCharter, Limits, Rule
 
 __all__ = [
@@ -37,26 +34,16 @@ __all__ = [
     "adopted",
     "adopters",
     "before_adoption",
-    "belongs",
     "charter",
     "charters",
     "current",
-    "custodians",
     "fault",
-    "has_belonged",
     "honest",
-    "host_keys",
     "least_named",
-    "nesting",
     "rules_of",
-    "share_holders",
     "spoken",
-    "threshold_key",
     "versions",
 ]
-
-T = TypeVar("T")
-_MISSING: Any = object()
 
 # A council whose members are councils of groups; what is nested deeper has no voice.
 DEPTH = 3
@@ -84,7 +71,7 @@ def current(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Charter
 def versions(db: sqlite3.Connection, group: bytes, depth: int = DEPTH) -> Iterator[Charter]:
     """All adopted versions of the group that one of them belongs to, the founding first."""
     founding = path(db, group)[0]
-    return iter(_once(db, ("versions", founding, depth), lambda: tuple(_versions(db, founding, depth))))
+    return iter(once(db, ("versions", founding, depth), lambda: tuple(_versions(db, founding, depth))))
 
 
 def _versions(db: sqlite3.Connection, founding: BlockHash, depth: int) -> Iterator[Charter]:
@@ -103,7 +90,7 @@ def _versions(db: sqlite3.Connection, founding: BlockHash, depth: int) -> Iterat
 
 def adopted(db: sqlite3.Connection, base: Charter, depth: int = DEPTH) -> list[Charter]:
     """The versions that follow one: none, one, or several where members signed two histories."""
-    return _once(db, ("adopted", base.version, depth), lambda: _adopted(db, base, depth))
+    return once(db, ("adopted", base.version, depth), lambda: _adopted(db, base, depth))
 
 
 def _adopted(db: sqlite3.Connection, base: Charter, depth: int) -> list[Charter]:
@@ -130,7 +117,7 @@ def adopters(db: sqlite3.Connection, base: Charter, amendment: bytes) -> Mapping
 
     What stands must not fall with a proof that somebody signed two histories: such a one's words all count, here.
     """
-    return _once(db, ("adopters", base.version, amendment), lambda: _adopters(db, base, amendment))
+    return once(db, ("adopters", base.version, amendment), lambda: _adopters(db, base, amendment))
 
 
 def _adopters(db: sqlite3.Connection, base: Charter, amendment: bytes) -> Mapping[PublicKey, Word]:
@@ -181,7 +168,7 @@ def before_adoption(
     adopted what follows. So what was decided stays, and nothing is added."""
     if not adopted(db, version, depth):
         return said
-    last = _once(db, ("last", version.version, depth), lambda: _last_words(db, version, depth))
+    last = once(db, ("last", version.version, depth), lambda: _last_words(db, version, depth))
     return {author: word for author, word in said.items() if word.sequence < last.get(author, 0)}
 
 
@@ -192,52 +179,6 @@ def _last_words(db: sqlite3.Connection, version: Charter, depth: int) -> dict[Pu
         for author, word in adopters(db, version, each.version).items():
             last[author] = min(word.sequence, last.get(author, word.sequence))
     return last
-
-
-def belongs(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: int = DEPTH) -> bool:
-    """Whether somebody is a member, or a member of a group that is one, as their charters stand now."""
-    if person in group.members:
-        return True
-    return _once(db, ("belongs", group.version, person, depth), lambda: _belongs(db, group, person, depth))
-
-
-def _belongs(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: int) -> bool:
-    inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
-    groups = (current(db, each, depth - 1) for each in inner)
-    return any(group is not None and belongs(db, group, person, depth - 1) for group in groups)
-
-
-def has_belonged(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: int = DEPTH) -> bool:
-    """Whether somebody is a member, or was at any time a member of a group that is one."""
-    if person in group.members:
-        return True
-    return _once(db, ("has belonged", group.version, person, depth), lambda: _has_belonged(db, group, person, depth))
-
-
-def _has_belonged(db: sqlite3.Connection, group: Charter, person: PublicKey, depth: int) -> bool:
-    inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
-    groups = (version for each in inner for version in versions(db, each, depth - 1))
-    return any(has_belonged(db, version, person, depth - 1) for version in groups)
-
-
-def nesting(db: sqlite3.Connection, group: Charter, depth: int = DEPTH) -> int:
-    """How many levels of groups a group has among its members, as far as is looked: 0 when all are persons."""
-    return _once(db, ("nesting", group.version, depth), lambda: _nesting(db, group, depth))
-
-
-def _nesting(db: sqlite3.Connection, group: Charter, depth: int) -> int:
-    inner = [each for member in group.members if (each := group_of(member))] if depth > 0 else []
-    groups = (current(db, each, depth - 1) for each in inner)
-    return max((1 + nesting(db, each, depth - 1) for each in groups if each is not None), default=0)
-
-
-def _once(db: sqlite3.Connection, key: tuple[Hashable, ...], work: Callable[[], T]) -> T:
-    """What `work` gives, done once for each state of the ledger: groups within groups ask for the same many times."""
-    known = derived(db)
-    found: T = known.get(key, _MISSING)
-    if found is _MISSING:
-        found = known[key] = work()
-    return found
 
 
 def _founding(db: sqlite3.Connection, group: bytes) -> Charter | None:
@@ -274,55 +215,3 @@ def honest(db: sqlite3.Connection, group: Charter) -> set[PublicKey]:
     if db.execute("SELECT 1 FROM forked LIMIT 1").fetchone() is None:  # as nearly always: one question, not one each
         return set(group.members)
     return {member for member in group.members if not blocks.has_forked(db, member)}
-
-
-def custodians(db: sqlite3.Connection, group: Charter) -> Charter:
-    """The version whose members hold the key: the newest that all members of have said so, before any has, this one.
-
-    A change of the charter changes who votes at once, and who holds shares only when the shares have been made anew:
-    `SignCharter` and `HoldShare` name the version that they are for.
-    """
-    found = [version for version in versions(db, group.id) if version.version in group.versions]
-    return next((version for version in reversed(found) if _key_of(db, version) is not None), group)
-
-
-def threshold_key(db: sqlite3.Connection, group: Charter) -> bytes | None:
-    """The group's key (33 bytes) once every custodian has said that it holds a share of the very same."""
-    return _key_of(db, custodians(db, group))
-
-
-def host_keys(db: sqlite3.Connection, group: Charter) -> dict[PublicKey, bytes]:
-    """The host key that each member bound when it first signed this version of the charter."""
-    rows = db.execute(
-        "SELECT member, host_key FROM group_signature WHERE charter = ? ORDER BY sequence DESC, block DESC",
-        (group.version,),
-    )
-    signed = {PublicKey(member): bytes(key) for member, key in rows}
-    return {member: signed[member] for member in group.members if member in signed}
-
-
-def share_holders(db: sqlite3.Connection, group: Charter) -> dict[PublicKey, tuple[bytes, bytes]]:
-    """Which threshold key, with which recovery data (its hash), each member said first that it holds a share of."""
-    rows = db.execute(
-        "SELECT member, threshold_key, recovery_hash FROM group_share WHERE charter = ?"
-        " ORDER BY sequence DESC, block DESC",
-        (group.version,),
-    )
-    held = {PublicKey(member): (bytes(key), bytes(recovery)) for member, key, recovery in rows}
-    return {member: held[member] for member in group.members if member in held}
-
-
-def _key_of(db: sqlite3.Connection, group: Charter) -> bytes | None:
-    """The key of one version's members.
-
-    One honest member names one key only, so there is at most one that all have named, and it never changes.
-    """
-    said: dict[bytes, set[tuple[bytes, bytes]]] = {member: set() for member in group.members}
-    rows = db.execute(
-        "SELECT member, threshold_key, recovery_hash FROM group_share WHERE charter = ?", (group.version,)
-    )
-    for member, key, recovery in rows:
-        if member in said:
-            said[member].add((bytes(key), bytes(recovery)))
-    common = set.intersection(*said.values())
-    return min(common)[0] if common else None

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from overlay.dao.assembly.agenda import Agenda
-from overlay.dao.assembly.charters import Charter, belongs, charters, nesting
+from overlay.dao.assembly.belonging import belongs, nesting
+from overlay.dao.assembly.charters import Charter, charters
 from overlay.dao.assembly.governance import record_decision
 from overlay.dao.assembly.motions import Amendment
 from overlay.dao.assembly.proposals import Payment

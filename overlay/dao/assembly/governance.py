@@ -7,11 +7,13 @@ decided is refused at once.
 
 from overlay.dao.assembly import charters, limits, rules
 from overlay.dao.assembly.addressees import misdirected
+from overlay.dao.assembly.belonging import belongs
 from overlay.dao.assembly.bylaws import PAYMENTS, TEXTS
-from overlay.dao.assembly.charters import Charter, adopted, belongs, charter, honest, host_keys, threshold_key
+from overlay.dao.assembly.charters import Charter, adopted, charter, honest
 from overlay.dao.assembly.deciding import slot_of
 from overlay.dao.assembly.proposals import Proposal, payees_of, proposal
 from overlay.dao.assembly.rules import Counts
+from overlay.dao.assembly.shares import host_keys, threshold_key
 from overlay.dao.assembly.tallies import CHARTER_CHANGED, NOT_A_MEMBER, Outcome, Tally, tally
 from overlay.dao.assembly.words import first_in_slot, words
 from overlay.dao.bitcoin import scripts

@@ -11,17 +11,9 @@ import msgspec
 
 from overlay.dao.assembly import folding
 from overlay.dao.assembly.bylaws import AMENDMENTS, WORKS
-from overlay.dao.assembly.charters import (
-    Charter,
-    charter,
-    charters,
-    fault,
-    host_keys,
-    rules_of,
-    share_holders,
-    threshold_key,
-)
+from overlay.dao.assembly.charters import Charter, charter, charters, fault, rules_of
 from overlay.dao.assembly.proposals import Ballot, Payment, Payout, Text, ballots, payment, payments, payouts, texts
+from overlay.dao.assembly.shares import host_keys, share_holders, threshold_key
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.statements import (

@@ -14,18 +14,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from overlay.dao.assembly import motions
+from overlay.dao.assembly.belonging import belongs
 from overlay.dao.assembly.bylaws import TEXTS
-from overlay.dao.assembly.charters import (
-    Charter,
-    before_adoption,
-    belongs,
-    charter,
-    current,
-    custodians,
-    honest,
-    spoken,
-)
+from overlay.dao.assembly.charters import Charter, before_adoption, charter, current, honest, spoken
 from overlay.dao.assembly.motions import Amendment, Instruction, Work
+from overlay.dao.assembly.shares import custodians
 from overlay.dao.assembly.words import Evidence, earliest, first_in_slot, marks, words
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks

@@ -2,7 +2,8 @@
 
 import sqlite3
 
-from overlay.dao.assembly.charters import belongs, charter
+from overlay.dao.assembly.belonging import belongs
+from overlay.dao.assembly.charters import charter
 from overlay.dao.assembly.motions import place, work
 from overlay.keys import PublicKey
 from overlay.trustchain.statements import Media

@@ -7,8 +7,9 @@ of the transaction is on disk before a nonce commitment leaves, and is judged ag
 import logging
 from dataclasses import dataclass
 
-from overlay.dao.assembly.charters import Charter, current, custodians
+from overlay.dao.assembly.charters import Charter, current
 from overlay.dao.assembly.proposals import Payment, payment
+from overlay.dao.assembly.shares import custodians
 from overlay.dao.bitcoin import taproot
 from overlay.dao.bitcoin.backend import BackendError, ChainBackend
 from overlay.dao.bitcoin.payment import UnsignedPayment

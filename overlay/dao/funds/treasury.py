@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from overlay.dao.assembly import chronicle
-from overlay.dao.assembly.charters import Charter, belongs, charters, custodians
+from overlay.dao.assembly.belonging import belongs
+from overlay.dao.assembly.charters import Charter, charters
 from overlay.dao.assembly.chronicle import Mined
 from overlay.dao.assembly.counting import Counting
 from overlay.dao.assembly.proposals import Payment, payout_of, payouts
+from overlay.dao.assembly.shares import custodians
 from overlay.dao.assembly.tallies import tally
 from overlay.dao.assembly.turns import Turns
 from overlay.dao.bitcoin import payment as payments

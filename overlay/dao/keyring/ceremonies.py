@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from overlay.dao.assembly import charters
+from overlay.dao.assembly import shares
 from overlay.dao.assembly.charters import Charter
 from overlay.dao.frost import chilldkg, pedpop, pedpop_coordinator
 from overlay.dao.frost.ciphersuite import Arithmetic
@@ -102,7 +102,7 @@ class _Treasury:
     prefix = "keygen"
 
     def holders(self, db: sqlite3.Connection, group: Charter) -> dict[PublicKey, tuple[bytes, bytes]]:
-        return charters.share_holders(db, group)
+        return shares.share_holders(db, group)
 
     def stored(self, db: sqlite3.Connection, group: Charter) -> bytes | None:
         return custody.stored(db, group)
@@ -117,8 +117,8 @@ class _Treasury:
         custody.keep(tx, group, recovery)
 
     def key_of(self, db: sqlite3.Connection, group: Charter) -> bytes | None:
-        is_held = charters.custodians(db, group).version == group.version
-        return charters.threshold_key(db, group) if is_held else None
+        is_held = shares.custodians(db, group).version == group.version
+        return shares.threshold_key(db, group) if is_held else None
 
     @property
     def suite(self) -> Arithmetic:

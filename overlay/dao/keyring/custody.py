@@ -8,7 +8,8 @@ import hashlib
 import sqlite3
 from dataclasses import dataclass
 
-from overlay.dao.assembly.charters import Charter, custodians, host_keys, share_holders
+from overlay.dao.assembly.charters import Charter
+from overlay.dao.assembly.shares import custodians, host_keys, share_holders
 from overlay.dao.frost import chilldkg, signing
 from overlay.dao.frost.hashing import tagged_hash
 from overlay.dao.keyring import recovery_data

@@ -12,7 +12,8 @@ import asyncio
 import logging
 import sqlite3
 
-from overlay.dao.assembly.charters import Charter, charter, charters, custodians, host_keys
+from overlay.dao.assembly.charters import Charter, charter, charters
+from overlay.dao.assembly.shares import custodians, host_keys
 from overlay.dao.frost.errors import FaultyParticipantError, ProtocolError
 from overlay.dao.keyring import custody, group_key
 from overlay.dao.keyring.ceremonies import LEDGER, TREASURY, Ceremony, Participation

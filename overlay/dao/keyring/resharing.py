@@ -10,7 +10,8 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from overlay.dao.assembly.charters import Charter, charter, current, host_keys, versions
+from overlay.dao.assembly.charters import Charter, charter, current, versions
+from overlay.dao.assembly.shares import host_keys
 from overlay.dao.frost import resharing
 from overlay.dao.frost.errors import FaultyParticipantError, ProtocolError
 from overlay.dao.frost.resharing import Resharing

@@ -1,6 +1,6 @@
 """Who holds a group's keys, and what a member does about a device that is lost."""
 
-from overlay.dao.assembly import charters
+from overlay.dao.assembly import charters, shares
 from overlay.dao.assembly.charters import Charter
 from overlay.dao.chain import group_order
 from overlay.dao.keyring import ceremonies, group_key
@@ -37,7 +37,7 @@ def keys(node: Node, ask: GroupId) -> GroupKeys:
     """Show who holds shares of a group's two keys, and how far its own chain has come."""
     group, now = _keepers(node, ask.group), charters.current(node.db, block_hash(ask.group))
     treasury, chain = TREASURY.holders(node.db, group), LEDGER.holders(node.db, group)
-    key, agent = charters.threshold_key(node.db, group), group_key.agent_of(node.db, group)
+    key, agent = shares.threshold_key(node.db, group), group_key.agent_of(node.db, group)
     me, said = node.identity.public_key, blocks.first_gap(node.db, agent) - 1 if agent is not None else 0
     is_kept = TREASURY.stored(node.db, group) is not None
     return GroupKeys(
@@ -59,4 +59,4 @@ def _keepers(node: Node, text: str) -> Charter:
     found = charters.current(node.db, block_hash(text))
     if found is None:
         raise NotFound("this node knows no such group")
-    return charters.custodians(node.db, found)
+    return shares.custodians(node.db, found)

@@ -11,9 +11,10 @@ from overlay.dao.assembly import decision_log, governance, mandates, motions
 from overlay.dao.assembly.agenda import open_now
 from overlay.dao.assembly.amendments import propose_amendment
 from overlay.dao.assembly.bylaws import AMENDMENTS, PAYMENTS, TEXTS, WORKS, Charter
-from overlay.dao.assembly.charters import current, custodians
+from overlay.dao.assembly.charters import current
 from overlay.dao.assembly.delegation import delegations
 from overlay.dao.assembly.proposals import proposal
+from overlay.dao.assembly.shares import custodians
 from overlay.dao.assembly.work import deliveries
 from overlay.dao.bitcoin import address
 from overlay.files import write_file

@@ -6,6 +6,7 @@ from overlay.dao.assembly import charters as charters_
 from overlay.dao.assembly import governance
 from overlay.dao.assembly.bylaws import AMENDMENTS, PAYMENTS, TEXTS, USUAL_AMENDMENTS, WORKS, seat
 from overlay.dao.assembly.groups import Charter, charters, host_keys, share_holders, threshold_key
+from overlay.dao.assembly.shares import custodians
 from overlay.dao.bitcoin import address
 from overlay.dao.bitcoin.backend import BackendError
 from overlay.dao.funds.signer import script_of
@@ -82,7 +83,7 @@ async def groups(node: Node, ask: Nothing) -> Groups:
 
 def _group(node: Node, group: Charter) -> tuple[Group, bytes | None]:
     """What the ledger says of a group, and the script of its treasury if we can tell it."""
-    holding = charters_.custodians(node.db, group)
+    holding = custodians(node.db, group)
     signed, holders = host_keys(node.db, holding), share_holders(node.db, holding)
     me, online = node.identity.public_key, set(node.home.network.online())
     key = threshold_key(node.db, group)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from overlay.dao.assembly.charters import charter, current, custodians, versions
+from overlay.dao.assembly.charters import charter, current, versions
 from overlay.dao.assembly.governance import NotAllowed, Outcome, found_group, propose_text
+from overlay.dao.assembly.shares import custodians
 from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.ledger import meaning

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from overlay.dao.assembly.belonging import belongs
 from overlay.dao.assembly.bylaws import Charter, seat
-from overlay.dao.assembly.charters import DEPTH, belongs, charters
+from overlay.dao.assembly.charters import DEPTH, charters
 from overlay.dao.assembly.governance import NotAllowed
 from overlay.keys import PublicKey
 from overlay.trustchain import blocks

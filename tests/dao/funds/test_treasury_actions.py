@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from overlay.dao.assembly.charters import charter, threshold_key
+from overlay.dao.assembly.charters import charter
+from overlay.dao.assembly.shares import threshold_key
 from overlay.dao.bitcoin.jsonrpc import CookieFile
 from overlay.dao.funds.treasury import is_paid
 from overlay.node.commands import print_answer

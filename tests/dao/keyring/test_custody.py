@@ -2,7 +2,7 @@
 
 import pytest
 
-from overlay.dao.assembly import charters
+from overlay.dao.assembly import shares
 from overlay.dao.frost import chilldkg
 from overlay.dao.keyring import custody
 from overlay.dao.keyring.custody import BadRecovery
@@ -69,7 +69,7 @@ async def test_a_host_key_bound_anew_after_key_generation_takes_no_share_away(th
     await three.tell()
     assert blocks.has_forked(three.farmer.ledger.db, three.mechanic.key)
     assert three.farmer.share(three.id) == before
-    assert charters.threshold_key(three.farmer.ledger.db, three.farmer.group(three.id)) == before.output.thresh_pk
+    assert shares.threshold_key(three.farmer.ledger.db, three.farmer.group(three.id)) == before.output.thresh_pk
 
 
 async def test_recovery_data_of_another_key_generation_is_refused(three: GroupTown) -> None:

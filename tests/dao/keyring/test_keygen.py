@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from overlay.dao.assembly import governance
-from overlay.dao.assembly.charters import share_holders, threshold_key
 from overlay.dao.assembly.governance import NotAllowed
+from overlay.dao.assembly.shares import share_holders, threshold_key
 from overlay.dao.frost import chilldkg
 from overlay.dao.frost.errors import FaultyParticipantError
 from overlay.dao.keyring import custody

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from overlay.dao.assembly import amendments, charters
-from overlay.dao.assembly.charters import Charter, current, custodians
+from overlay.dao.assembly import amendments
+from overlay.dao.assembly.charters import Charter, current
+from overlay.dao.assembly.shares import custodians, threshold_key
 from overlay.dao.keyring import custody, group_key
 from overlay.dao.keyring.keygen import KeygenFailed
 from overlay.dao.keyring.messages import AskDeal
@@ -180,7 +181,7 @@ async def test_a_coordinator_that_dies_after_any_call_goes_on_after_its_restart(
     await three.tell()
     if three.farmer.keygen.is_due(version):
         await reshare(three, version)
-    keys = {charters.threshold_key(member.ledger.db, version) for member in holders(three)}
+    keys = {threshold_key(member.ledger.db, version) for member in holders(three)}
     assert custodians(three.welder.ledger.db, version).version == version.version
     assert len(keys) == 1
     assert None not in keys
