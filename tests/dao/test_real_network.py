@@ -10,7 +10,7 @@ import pytest
 from overlay.clock import SystemClock
 from overlay.dao.assembly import governance, turns
 from overlay.dao.assembly.charters import charters
-from overlay.dao.assembly.proposals import payouts
+from overlay.dao.assembly.payouts import payouts
 from overlay.dao.assembly.shares import share_holders, threshold_key
 from overlay.dao.funds.treasury import PaymentFailed, is_paid
 from overlay.dao.keyring.custody import host_key

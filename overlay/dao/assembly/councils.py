@@ -6,11 +6,11 @@ decides once on each. Its word in the council is that of a majority of its membe
 
 import sqlite3
 
+from overlay.dao.assembly.ballots import Ballot
 from overlay.dao.assembly.bylaws import Charter, group_of, seat
 from overlay.dao.assembly.charters import charter
 from overlay.dao.assembly.deciding import is_decided
 from overlay.dao.assembly.motions import instruction
-from overlay.dao.assembly.proposals import Ballot
 from overlay.dao.assembly.words import path
 from overlay.keys import PublicKey
 

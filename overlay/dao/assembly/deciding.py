@@ -3,10 +3,11 @@
 import sqlite3
 from dataclasses import dataclass
 
+from overlay.dao.assembly.ballots import deciders
 from overlay.dao.assembly.bylaws import AMENDMENTS, PAYMENTS, TEXTS, WORKS, Charter
 from overlay.dao.assembly.charters import adopted, adopters, current, least_named, spoken
 from overlay.dao.assembly.motions import Amendment, Instruction, Work
-from overlay.dao.assembly.proposals import Payment, Proposal, deciders
+from overlay.dao.assembly.proposals import Payment, Proposal
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.statements import Rule

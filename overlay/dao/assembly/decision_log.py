@@ -12,7 +12,8 @@ import msgspec
 from overlay.dao.assembly.bylaws import Charter
 from overlay.dao.assembly.charters import charter
 from overlay.dao.assembly.motions import Place, place
-from overlay.dao.assembly.proposals import Proposal, payouts, proposal, versions_of
+from overlay.dao.assembly.payouts import payouts
+from overlay.dao.assembly.proposals import Proposal, proposal, versions_of
 from overlay.dao.assembly.tallies import Tally, tally
 from overlay.dao.assembly.words import marks, words
 from overlay.keys import PublicKey

@@ -7,9 +7,9 @@ The newest `Delegate` on a member's own chain counts; its own vote comes before 
 import sqlite3
 from collections.abc import Mapping
 
+from overlay.dao.assembly.ballots import Ballot
 from overlay.dao.assembly.bylaws import Charter
 from overlay.dao.assembly.charters import honest
-from overlay.dao.assembly.proposals import Ballot
 from overlay.dao.assembly.words import MAX_HANDS
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash

@@ -10,9 +10,11 @@ from typing import ClassVar
 import msgspec
 
 from overlay.dao.assembly import folding
+from overlay.dao.assembly.ballots import Ballot, ballots
 from overlay.dao.assembly.bylaws import AMENDMENTS, WORKS
 from overlay.dao.assembly.charters import Charter, charter, charters, fault, rules_of
-from overlay.dao.assembly.proposals import Ballot, Payment, Payout, Text, ballots, payment, payments, payouts, texts
+from overlay.dao.assembly.payouts import Payout, payouts
+from overlay.dao.assembly.proposals import Payment, Text, payment, payments, texts
 from overlay.dao.assembly.shares import host_keys, share_holders, threshold_key
 from overlay.trustchain.block import HalfBlock
 from overlay.trustchain.commitment import Disclosure

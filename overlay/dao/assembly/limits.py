@@ -12,7 +12,8 @@ from overlay.dao.assembly import chronicle
 from overlay.dao.assembly.charters import Charter, charter
 from overlay.dao.assembly.chronicle import Mined
 from overlay.dao.assembly.deciding import is_decided
-from overlay.dao.assembly.proposals import Payee, Payment, payment, payouts, versions_of
+from overlay.dao.assembly.payouts import payouts
+from overlay.dao.assembly.proposals import Payee, Payment, payment, versions_of
 from overlay.dao.assembly.words import marks
 from overlay.dao.bitcoin.transaction import Txid, parse
 from overlay.keys import PublicKey

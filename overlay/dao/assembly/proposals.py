@@ -1,27 +1,18 @@
-"""Payments and texts that members propose, and what is known of each: votes, who counted them, what was paid.
-
-Votes are facts of their voters' chains: one vote per member, the latest on the member's own chain. That enough of them
-came in time is no such fact, and neither is that Bitcoin was paid, so both count once `threshold` members' nodes have
-recorded them: fewer may lie, and as many could spend the treasury without asking anybody.
-"""
+"""Payments and texts that members propose to their group; with `motions`, everything that it can decide."""
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
 
 from overlay.dao.assembly import motions
 from overlay.dao.assembly.belonging import belongs
-from overlay.dao.assembly.bylaws import TEXTS
-from overlay.dao.assembly.charters import Charter, before_adoption, charter, current, honest, spoken
+from overlay.dao.assembly.charters import Charter, charter, current
 from overlay.dao.assembly.motions import Amendment, Instruction, Work
-from overlay.dao.assembly.shares import custodians
-from overlay.dao.assembly.words import Evidence, earliest, first_in_slot, marks, words
+from overlay.dao.assembly.words import marks
 from overlay.keys import PublicKey
-from overlay.trustchain import blocks
 from overlay.trustchain.block import BlockHash
 from overlay.trustchain.statements import FurtherPayee, ProposePayment, ProposePayments
 
@@ -80,27 +71,6 @@ class Text:
 
 
 Proposal = Payment | Text | Amendment | Work | Instruction
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """The vote of one member that counts. Where it was left to another, `through` whose hands it went."""
-
-    voter: PublicKey
-    choice: str
-    reason: str
-    block: BlockHash
-    through: tuple[PublicKey, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Payout:
-    """What a member recorded of a payment: mined in `txid` at `height`, signed by these members."""
-
-    author: PublicKey
-    txid: bytes
-    height: int
-    signers: tuple[PublicKey, ...]
 
 
 P = TypeVar("P", Payment, Text)
@@ -170,79 +140,6 @@ def paying(db: sqlite3.Connection, group: Charter, script: bytes, amount: int) -
         (*named, script, amount),
     )
     return _of_members(db, group, map(_payment, rows))
-
-
-def ballots(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Ballot]:
-    """The vote that each member cast on its own chain, in the order of the members."""
-    rows = db.execute(
-        "SELECT voter, choice, reason, block FROM group_vote WHERE proposal = ? ORDER BY sequence, block", (proposal,)
-    )
-    latest = {PublicKey(voter): Ballot(PublicKey(voter), choice, why, BlockHash(b)) for voter, choice, why, b in rows}
-    voters = honest(db, group) if latest else set()
-    return [latest[member] for member in group.members if member in latest and member in voters]
-
-
-def deciders(
-    db: sqlite3.Connection,
-    group: Charter,
-    proposal: bytes,
-    least: int,
-    subject: str = TEXTS,
-    slot: bytes | None = None,
-    versions: tuple[BlockHash, ...] = (),
-) -> dict[PublicKey, int]:
-    """The members whose nodes recorded an approval that names `least` votes, every one a yes of another member.
-
-    With each, when its clock said so (milliseconds). A node records it once and in time, so a vote changed afterwards
-    takes nothing back. In a slot only first words count, under any of `versions`. Once another version of the charter
-    has been adopted, only words count that an adopter gave before it adopted: so what was decided stays, and nothing is
-    added.
-    """
-    found = words(db, proposal)
-    if not found:
-        return {}
-    honest_words = [word for word in found if not blocks.has_forked(db, word.author)]
-    evidence = Evidence(db, group, proposal, subject).trusted(db)
-    valid = dict(earliest(honest_words, evidence, least))
-    if slot is not None and valid:
-        first = first_in_slot(db, slot, versions or group.versions)
-        valid = {author: word for author, word in valid.items() if first[author] == proposal}
-    return spoken(db, group, before_adoption(db, group, valid))
-
-
-def payouts(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Payout]:
-    """What was paid, once `threshold` custodians have recorded the same transaction; who tells the signers comes first.
-
-    `signers` are the word of a single member. Less than `threshold` records are nobody's word: empty.
-    """
-    group = custodians(db, group)
-    trusted, records = honest(db, group), _records(db, group, proposal)
-    agreed = Counter(each.txid for each in records if each.author in trusted)
-    txid = next((txid for txid, count in agreed.items() if count >= group.threshold), None)
-    found = [each for each in records if each.txid == txid and each.author in trusted]
-    heights = Counter(each.height for each in found)
-    height = max(heights, key=lambda height: (heights[height], height), default=0)
-    return sorted((replace(each, height=height) for each in found), key=lambda each: not each.signers)
-
-
-def payout_of(db: sqlite3.Connection, group: Charter, proposal: bytes, author: PublicKey) -> Payout | None:
-    """What one member recorded last."""
-    return next((each for each in _records(db, group, proposal) if each.author == author), None)
-
-
-def _records(db: sqlite3.Connection, group: Charter, proposal: bytes) -> list[Payout]:
-    """The latest record of each member, in the order of the members."""
-    rows = db.execute(
-        "SELECT author, txid, height, signers FROM group_payout WHERE proposal = ? ORDER BY sequence, block",
-        (proposal,),
-    )
-    latest = {author: (bytes(txid), height, signers) for author, txid, height, signers in rows}
-    return [
-        Payout(member, txid, height, tuple(group.members[at] for at in signers if at < len(group.members)))
-        for member in group.members
-        if member in latest
-        for txid, height, signers in (latest[member],)
-    ]
 
 
 def versions_of(db: sqlite3.Connection, group: Charter) -> tuple[BlockHash, ...]:

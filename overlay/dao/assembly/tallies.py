@@ -13,11 +13,12 @@ from msgspec.structs import replace
 
 from overlay.dao.assembly import councils, delegation, rules, work
 from overlay.dao.assembly.addressees import misdirected
+from overlay.dao.assembly.ballots import Ballot, ballots
 from overlay.dao.assembly.belonging import belongs, has_belonged
 from overlay.dao.assembly.charters import Charter, adopted, charter, honest
 from overlay.dao.assembly.deciding import Terms, acceptance, decided_by, rule_for, terms
 from overlay.dao.assembly.motions import place
-from overlay.dao.assembly.proposals import Ballot, Payment, Proposal, ballots
+from overlay.dao.assembly.proposals import Payment, Proposal
 from overlay.dao.assembly.rules import Counts
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash

@@ -17,7 +17,8 @@ from overlay.dao.assembly.belonging import belongs
 from overlay.dao.assembly.charters import Charter, charters
 from overlay.dao.assembly.chronicle import Mined
 from overlay.dao.assembly.counting import Counting
-from overlay.dao.assembly.proposals import Payment, payout_of, payouts
+from overlay.dao.assembly.payouts import payout_of, payouts
+from overlay.dao.assembly.proposals import Payment
 from overlay.dao.assembly.shares import custodians
 from overlay.dao.assembly.tallies import tally
 from overlay.dao.assembly.turns import Turns

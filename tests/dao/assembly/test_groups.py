@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overlay.dao.assembly.ballots import ballots, deciders
 from overlay.dao.assembly.charters import charters
 from overlay.dao.assembly.governance import tally
 from overlay.dao.assembly.groups import GroupsView
-from overlay.dao.assembly.proposals import ballots, deciders, payments, payouts, texts
+from overlay.dao.assembly.payouts import payouts
+from overlay.dao.assembly.proposals import payments, texts
 from overlay.dao.assembly.shares import host_keys, share_holders, threshold_key
 from overlay.keys import Identity
 from overlay.trustchain import blocks

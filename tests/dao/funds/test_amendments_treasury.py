@@ -5,7 +5,7 @@ import pytest
 from overlay.dao.assembly.amendments import propose_amendment
 from overlay.dao.assembly.charters import current
 from overlay.dao.assembly.governance import NotAllowed
-from overlay.dao.assembly.proposals import payouts
+from overlay.dao.assembly.payouts import payouts
 from overlay.dao.assembly.shares import custodians, threshold_key
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash

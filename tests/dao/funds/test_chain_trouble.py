@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from overlay.dao.assembly import chronicle
-from overlay.dao.assembly.proposals import payouts
+from overlay.dao.assembly.payouts import payouts
 from overlay.dao.assembly.turns import BUMP_SECONDS, LAST_WAIT
 from overlay.dao.bitcoin.amounts import Sats
 from overlay.dao.bitcoin.backend import BackendError

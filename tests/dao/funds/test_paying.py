@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from overlay.dao.assembly.proposals import payouts
+from overlay.dao.assembly.payouts import payouts
 from overlay.dao.assembly.turns import BUMP_SECONDS, LAST_WAIT, TURN_SECONDS
 from overlay.dao.funds import policy
 from overlay.dao.funds.roast import TooFew
