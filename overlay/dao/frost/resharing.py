@@ -17,69 +17,17 @@ from functools import reduce
 from typing import Final
 
 from overlay.dao.frost import certeq
-from overlay.dao.frost.bip340 import SIGNATURE_BYTES, schnorr_sign, schnorr_verify
+from overlay.dao.frost.bip340 import SIGNATURE_BYTES
 from overlay.dao.frost.certeq import Certificate
 from overlay.dao.frost.ciphersuite import Arithmetic
-from overlay.dao.frost.errors import (
-    FaultyParticipantError,
-    MsgParseError,
-    RandomnessError,
-    RecoveryDataError,
-    SessionParamsError,
-)
-from overlay.dao.frost.group import POINT_BYTES, Point
-from overlay.dao.frost.hashing import tagged_hash
-from overlay.dao.frost.params import SessionParams, host_secret, params_hash
-from overlay.dao.frost.pedpop_message import SCALAR_BYTES, evaluate
-from overlay.dao.frost.scalars import interpolating_values
-from overlay.dao.frost.secret import Secret
+from overlay.dao.frost.errors import FaultyParticipantError, MsgParseError, RecoveryDataError, SessionParamsError
+from overlay.dao.frost.params import host_secret
+from overlay.dao.frost.pedpop_message import evaluate
+from overlay.dao.frost.resharing_deal import RANDOM_BYTES, Deal, decrypt, parse
+from overlay.dao.frost.resharing_plan import Holders, Resharing, deal_bytes
 from overlay.dao.frost.wire import COUNT_BYTES, Reader, count_bytes
 
-RANDOM_BYTES: Final = 32
 CERTIFICATE: Final = "counterfoil resharing certificate"
-_DEAL_TAG: Final = "counterfoil/resharing/deal"
-
-
-@dataclass(frozen=True, slots=True)
-class Holders:
-    """Who holds a key so far: its public key, the public shares, and the host keys (33 bytes), all by participant."""
-
-    t: int
-    public_key: bytes
-    pubshares: tuple[bytes, ...]
-    hostpubkeys: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Resharing:
-    """What all who take part agree on: from whom, which of them deal, and to whom. Raises ValueError."""
-
-    suite: Arithmetic
-    old: Holders
-    dealers: tuple[int, ...]
-    new: SessionParams
-    weights: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
-    context: bytes = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        old, dealers = self.old, self.dealers
-        if len(set(dealers)) != len(dealers) or not all(0 <= dealer < len(old.pubshares) for dealer in dealers):
-            raise ValueError("dealers are different participants of the old key")
-        if len(dealers) < old.t:
-            raise ValueError(f"{len(dealers)} dealers are fewer than the threshold {old.t}")
-        weights = interpolating_values([dealer + 1 for dealer in dealers], self.suite.order)
-        object.__setattr__(self, "weights", tuple(map(self.suite.scalar, weights)))
-        object.__setattr__(self, "context", self._context())
-
-    def _context(self) -> bytes:
-        who = b"".join(map(count_bytes, (self.old.t, len(self.old.pubshares), len(self.dealers), *self.dealers)))
-        keys = (self.old.public_key, *self.old.pubshares, *self.old.hostpubkeys)
-        return tagged_hash("counterfoil/resharing/context", who, *keys, params_hash(self.new))
-
-    @property
-    def deal_bytes(self) -> int:
-        """The length of one deal."""
-        return _deal_bytes(self.suite, self.new.t, self.new.n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,46 +40,6 @@ class NewShare:
     pubshares: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Deal:
-    commitment: tuple[bytes, ...]
-    pubnonce: bytes
-    enc_shares: tuple[bytes, ...]
-
-
-def deal(resharing: Resharing, hostseckey: bytes, secshare: bytes, random: bytes) -> bytes:
-    """A dealer's one message, public. `random` is 32 bytes, fresh and unpredictable.
-
-    Raises ValueError where the key is no dealer's or the share not that of the dealer, RandomnessError for zeros.
-    """
-    if len(random) != RANDOM_BYTES:
-        raise ValueError(f"the randomness is {RANDOM_BYTES} bytes, not {len(random)}")
-    if random == bytes(RANDOM_BYTES):
-        raise RandomnessError("the randomness is all zeros")
-    suite, host = resharing.suite, host_secret(hostseckey)
-    dealer = _dealer_of(resharing, host.point().to_bytes())
-    if suite.base_mul(suite.check_scalar(secshare)) != resharing.old.pubshares[dealer]:
-        raise ValueError("the secret share is not that of this dealer")
-    seed = tagged_hash("counterfoil/resharing/seed", hostseckey, random, secshare, resharing.context)
-    constant = suite.scalar_mul(resharing.weights[resharing.dealers.index(dealer)], secshare)
-    others = (suite.hash_to_scalar("resharing coefficient", seed, count_bytes(j)) for j in range(1, resharing.new.t))
-    polynomial = (constant, *others)
-    secnonce = Secret.from_hash(tagged_hash("counterfoil/resharing/nonce", seed))
-    pubnonce = secnonce.point().to_bytes()
-    enc_shares = (
-        suite.scalar_add(_value(suite, polynomial, receiver), _pad(resharing, receiver, secnonce.ecdh(key), pubnonce))
-        for receiver, key in enumerate(map(Point.parse, resharing.new.hostpubkeys))
-    )
-    body = b"".join((*map(suite.base_mul, polynomial), pubnonce, *enc_shares))
-    aux = tagged_hash("counterfoil/resharing/aux", seed)
-    return body + schnorr_sign(_signed(resharing, dealer, body), hostseckey, aux)
-
-
-def check(resharing: Resharing, dealer: int, raw: bytes) -> None:
-    """What anybody can check of a deal; raises FaultyParticipantError(dealer)."""
-    _parse(resharing, dealer, raw)
-
-
 def receive(resharing: Resharing, hostseckey: bytes, deals: Sequence[bytes]) -> NewShare:
     """The new share, out of the deals in the order of the dealers.
 
@@ -141,10 +49,10 @@ def receive(resharing: Resharing, hostseckey: bytes, deals: Sequence[bytes]) -> 
         raise ValueError(f"there are {len(resharing.dealers)} dealers but {len(deals)} deals")
     host, suite = host_secret(hostseckey), resharing.suite
     number = resharing.new.participant_of(host.point().to_bytes())
-    parsed = [_parse(resharing, dealer, raw) for dealer, raw in zip(resharing.dealers, deals, strict=True)]
+    parsed = [parse(resharing, dealer, raw) for dealer, raw in zip(resharing.dealers, deals, strict=True)]
     shares = []
     for dealer, each in zip(resharing.dealers, parsed, strict=True):
-        share = _decrypt(resharing, number, host, each)
+        share = decrypt(resharing, number, host, each)
         if suite.base_mul(share) != evaluate(suite, each.commitment, number):
             raise FaultyParticipantError(dealer, "the value that it dealt does not match its commitment")
         shares.append(share)
@@ -153,7 +61,7 @@ def receive(resharing: Resharing, hostseckey: bytes, deals: Sequence[bytes]) -> 
 
 def public_of(resharing: Resharing, deals: Sequence[bytes]) -> Holders:
     """What everybody knows of the new holders; raises as `receive`, without seeing what is encrypted."""
-    parsed = [_parse(resharing, dealer, raw) for dealer, raw in zip(resharing.dealers, deals, strict=True)]
+    parsed = [parse(resharing, dealer, raw) for dealer, raw in zip(resharing.dealers, deals, strict=True)]
     new = resharing.new
     return Holders(new.t, resharing.old.public_key, _pubshares(resharing, parsed), tuple(new.hostpubkeys))
 
@@ -201,7 +109,7 @@ def dealers_of(recovery: bytes) -> tuple[int, ...]:
 def split_recovery(suite: Arithmetic, recovery: bytes) -> tuple[tuple[bytes, ...], Certificate]:
     """Deals and certificate; raises RecoveryDataError."""
     t, n, k, _ = _counts(recovery)
-    size, head = _deal_bytes(suite, t, n), (4 + k) * COUNT_BYTES + RANDOM_BYTES
+    size, head = deal_bytes(suite, t, n), (4 + k) * COUNT_BYTES + RANDOM_BYTES
     try:
         reader = Reader(recovery, head + k * size + Certificate.len_bytes(n))
     except MsgParseError as error:
@@ -220,53 +128,18 @@ def _counts(recovery: bytes) -> tuple[int, int, int, int]:
     return t, n, k, old
 
 
-def _deal_bytes(suite: Arithmetic, t: int, n: int) -> int:
-    return suite.element_bytes * t + POINT_BYTES + SCALAR_BYTES * n + SIGNATURE_BYTES
-
-
 def _transcript(resharing: Resharing, deals: Sequence[bytes]) -> bytes:
     """What all new participants certify: counts, dealers, the context (32 bytes), the deals."""
     counts = (resharing.new.t, resharing.new.n, len(resharing.dealers), len(resharing.old.pubshares))
     return b"".join((*map(count_bytes, (*counts, *resharing.dealers)), resharing.context, *deals))
 
 
-def _dealer_of(resharing: Resharing, hostpubkey: bytes) -> int:
-    for dealer in resharing.dealers:
-        if resharing.old.hostpubkeys[dealer] == hostpubkey:
-            return dealer
-    raise ValueError("the host secret key is no dealer's")
-
-
-def _signed(resharing: Resharing, dealer: int, body: bytes) -> bytes:
-    return tagged_hash(_DEAL_TAG, resharing.context, count_bytes(dealer), body)
-
-
-def _parse(resharing: Resharing, dealer: int, raw: bytes) -> _Deal:
-    suite, new = resharing.suite, resharing.new
-    if len(raw) != resharing.deal_bytes:
-        raise FaultyParticipantError(dealer, f"its deal is {len(raw)} bytes long instead of {resharing.deal_bytes}")
-    body, sig = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
-    if not schnorr_verify(_signed(resharing, dealer, body), resharing.old.hostpubkeys[dealer][1:], sig):
-        raise FaultyParticipantError(dealer, "the signature about its deal is invalid")
-    reader = Reader(body, len(body))
-    try:
-        commitment = tuple(map(suite.check_element, reader.chunks(new.t, suite.element_bytes)))
-        pubnonce = Point.parse(reader.take(POINT_BYTES)).to_bytes()
-        enc_shares = tuple(map(suite.check_scalar, reader.chunks(new.n, SCALAR_BYTES)))
-    except ValueError as error:
-        raise FaultyParticipantError(dealer, f"its deal cannot be read: {error}") from error
-    weight = resharing.weights[resharing.dealers.index(dealer)]
-    if commitment[0] != suite.element_mul(weight, resharing.old.pubshares[dealer]):
-        raise FaultyParticipantError(dealer, "it dealt something else than its share")
-    return _Deal(commitment, pubnonce, enc_shares)
-
-
-def _summed(resharing: Resharing, number: int, deals: Sequence[_Deal], shares: Sequence[bytes]) -> NewShare:
+def _summed(resharing: Resharing, number: int, deals: Sequence[Deal], shares: Sequence[bytes]) -> NewShare:
     secshare = reduce(resharing.suite.scalar_add, shares)
     return NewShare(number, secshare, resharing.old.public_key, _pubshares(resharing, deals))
 
 
-def _pubshares(resharing: Resharing, deals: Sequence[_Deal]) -> tuple[bytes, ...]:
+def _pubshares(resharing: Resharing, deals: Sequence[Deal]) -> tuple[bytes, ...]:
     suite = resharing.suite
     columns = zip(*(each.commitment for each in deals), strict=True)
     commitment = [reduce(suite.element_add, column) for column in columns]
@@ -276,22 +149,3 @@ def _pubshares(resharing: Resharing, deals: Sequence[_Deal]) -> tuple[bytes, ...
     if suite.identity in pubshares:
         raise SessionParamsError("a new public share is the identity: deal again")
     return pubshares
-
-
-def _value(suite: Arithmetic, polynomial: Sequence[bytes], receiver: int) -> bytes:
-    x, value = suite.scalar(receiver + 1), polynomial[-1]
-    for coefficient in reversed(polynomial[:-1]):
-        value = suite.scalar_add(suite.scalar_mul(value, x), coefficient)
-    return value
-
-
-def _decrypt(resharing: Resharing, number: int, host: Secret, deal_: _Deal) -> bytes:
-    shared = host.ecdh(Point.parse(deal_.pubnonce))
-    pad = _pad(resharing, number, shared, deal_.pubnonce)
-    return resharing.suite.scalar_sub(deal_.enc_shares[number], pad)
-
-
-def _pad(resharing: Resharing, receiver: int, shared: bytes, pubnonce: bytes) -> bytes:
-    enckey = resharing.new.hostpubkeys[receiver]
-    bound = count_bytes(receiver) + resharing.context
-    return resharing.suite.hash_to_scalar("resharing pad", shared, pubnonce, enckey, bound)

@@ -16,7 +16,7 @@ from overlay.dao.frost.ciphersuite import Arithmetic
 from overlay.dao.frost.ed25519 import ED25519
 from overlay.dao.frost.params import SessionParams
 from overlay.dao.frost.pedpop_transcript import Transcript
-from overlay.dao.frost.resharing import Holders
+from overlay.dao.frost.resharing_plan import Holders
 from overlay.dao.frost.secp256k1 import SECP256K1
 from overlay.dao.keyring import custody, group_key, recovery_data
 from overlay.keys import Identity, PublicKey

@@ -11,7 +11,8 @@ from overlay.dao.frost.ciphersuite import Arithmetic
 from overlay.dao.frost.ed25519 import ED25519
 from overlay.dao.frost.errors import FaultyParticipantError, RecoveryDataError
 from overlay.dao.frost.params import SessionParams
-from overlay.dao.frost.resharing import Holders, NewShare, Resharing
+from overlay.dao.frost.resharing import NewShare
+from overlay.dao.frost.resharing_plan import Holders, Resharing
 from overlay.dao.frost.rfc9591 import GroupKey
 from overlay.dao.frost.secp256k1 import SECP256K1
 

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 
 from overlay.dao.assembly.charters import Charter, charter, current, versions
 from overlay.dao.assembly.shares import host_keys
-from overlay.dao.frost import resharing
+from overlay.dao.frost import resharing, resharing_deal
 from overlay.dao.frost.errors import FaultyParticipantError, ProtocolError
-from overlay.dao.frost.resharing import Resharing
+from overlay.dao.frost.resharing_plan import Resharing
 from overlay.dao.keyring import custody
 from overlay.dao.keyring.ceremonies import Ceremony
 from overlay.dao.keyring.custody import BadRecovery
@@ -96,7 +96,7 @@ class Redealing:
         member = before.members[dealer]
         try:
             deal = await self._ask(member, self._deal_at, encode(AskDeal(group.version, plan.dealers)))
-            resharing.check(plan, dealer, deal)
+            resharing_deal.check(plan, dealer, deal)
             return deal
         except (CallFailed, Refusal, ProtocolError) as error:
             raise self._wrong(group, member, str(error)) from error
@@ -123,7 +123,8 @@ class Redealing:
             plan = self._plan(group, recovery, ask.dealers)
             self._ledger.check_may_sign()
             secret = custody.host_secret(me, before.version)
-            return resharing.deal(plan, secret, secshare, self._ledger.random.bytes(resharing.RANDOM_BYTES))
+            random = self._ledger.random.bytes(resharing_deal.RANDOM_BYTES)
+            return resharing_deal.deal(plan, secret, secshare, random)
         except ValueError as error:
             raise Refusal(str(error)) from error
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from overlay.dao.frost import bip340, chilldkg, pedpop, resharing, rfc9591, signing
+from overlay.dao.frost import bip340, chilldkg, pedpop, resharing, resharing_deal, rfc9591, signing
 from overlay.dao.frost.bip340 import SIGNATURE_BYTES
 from overlay.dao.frost.ciphersuite import Arithmetic
 from overlay.dao.frost.ed25519 import ED25519
 from overlay.dao.frost.errors import FaultyParticipantError, RandomnessError, RecoveryDataError
-from overlay.dao.frost.resharing import Holders, NewShare, Resharing
+from overlay.dao.frost.resharing import NewShare
+from overlay.dao.frost.resharing_plan import Holders, Resharing
 from overlay.dao.frost.scalars import interpolating_values
 from overlay.dao.frost.secp256k1 import SECP256K1
 
@@ -73,7 +74,7 @@ MAKERS = [bitcoin_key, ledger_key]
 
 def deals_of(held: Held, plan: Resharing) -> list[bytes]:
     return [
-        resharing.deal(plan, host(held.hosts[dealer]), held.secshares[dealer], os.urandom(32))
+        resharing_deal.deal(plan, host(held.hosts[dealer]), held.secshares[dealer], os.urandom(32))
         for dealer in plan.dealers
     ]
 
@@ -175,9 +176,9 @@ def test_a_dealer_that_deals_one_new_member_a_wrong_value_is_named(make: object)
     body = bytearray(liar[:-SIGNATURE_BYTES])
     at = len(body) - 2 * 32 + 16  # within what is encrypted to the second of three
     body[at] ^= 1
-    sig = bip340.schnorr_sign(resharing._signed(plan, 2, bytes(body)), host(2), bytes(32))
+    sig = bip340.schnorr_sign(resharing_deal._signed(plan, 2, bytes(body)), host(2), bytes(32))
     wrong = bytes(body) + sig
-    resharing.check(plan, 2, wrong)  # nobody but its receiver can see it
+    resharing_deal.check(plan, 2, wrong)  # nobody but its receiver can see it
     with pytest.raises(FaultyParticipantError, match="value that it dealt") as caught:
         resharing.receive(plan, host(4), [good, wrong])
     assert caught.value.participant == 2
@@ -197,7 +198,7 @@ def test_a_deal_that_is_damaged_or_not_its_dealers_is_refused_by_anybody(make: o
         "unsigned": good[:-64] + bytes(64),
     }[damage]
     with pytest.raises(FaultyParticipantError) as caught:
-        resharing.check(plan, 1, bad)
+        resharing_deal.check(plan, 1, bad)
     assert caught.value.participant == 1
 
 
@@ -206,13 +207,13 @@ def test_who_deals_another_secret_than_its_share_is_named(make: object) -> None:
     old, foreign = make((0, 1, 2), 2), make((0, 1, 2), 2)  # type: ignore[operator]
     rogue_plan = Resharing(old.suite, foreign.public, (1, 2), params((0, 4), 2))
     plan = Resharing(old.suite, old.public, (1, 2), params((0, 4), 2))
-    deal = resharing.deal(rogue_plan, host(1), foreign.secshares[1], os.urandom(32))
+    deal = resharing_deal.deal(rogue_plan, host(1), foreign.secshares[1], os.urandom(32))
     body = deal[:-SIGNATURE_BYTES]
-    signed = body + bip340.schnorr_sign(resharing._signed(plan, 1, body), host(1), bytes(32))
+    signed = body + bip340.schnorr_sign(resharing_deal._signed(plan, 1, body), host(1), bytes(32))
     with pytest.raises(FaultyParticipantError, match="something else than its share"):
-        resharing.check(plan, 1, signed)
+        resharing_deal.check(plan, 1, signed)
     with pytest.raises(ValueError, match="not that of this dealer"):
-        resharing.deal(plan, host(1), foreign.secshares[1], os.urandom(32))
+        resharing_deal.deal(plan, host(1), foreign.secshares[1], os.urandom(32))
 
 
 def test_what_our_own_caller_does_wrong_is_told() -> None:
@@ -225,11 +226,11 @@ def test_what_our_own_caller_does_wrong_is_told() -> None:
             Resharing(ED25519, old.public, dealers, new)
     plan = Resharing(ED25519, old.public, (0, 1), new)
     with pytest.raises(ValueError, match="no dealer"):
-        resharing.deal(plan, host(2), old.secshares[2], os.urandom(32))
+        resharing_deal.deal(plan, host(2), old.secshares[2], os.urandom(32))
     with pytest.raises(RandomnessError):
-        resharing.deal(plan, host(0), old.secshares[0], bytes(32))
+        resharing_deal.deal(plan, host(0), old.secshares[0], bytes(32))
     with pytest.raises(ValueError, match="32 bytes"):
-        resharing.deal(plan, host(0), old.secshares[0], b"short")
+        resharing_deal.deal(plan, host(0), old.secshares[0], b"short")
     with pytest.raises(ValueError, match="2 dealers but 0"):
         resharing.receive(plan, host(4), [])
     deals = deals_of(old, plan)
