@@ -1,4 +1,4 @@
-"""The view of who shares content where, and of how much useful data members got from whom (DESIGN 8).
+"""The view of who shares content where, and of how much useful data members got from whom.
 
 A tally is a pair: the downloader says how many bytes it received from the linked member since its last tally, the
 uploader countersigns. The announcement that maps a BitTorrent peer id and port to a member is a signed statement.

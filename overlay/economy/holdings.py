@@ -1,4 +1,4 @@
-"""The view of vouchers, exchanges and holdings (DESIGN 3.3): what was said, whatever the order in which it came.
+"""The view of vouchers, exchanges and holdings (docs/ledger.md): what was said, whatever the order in which it came.
 
 A holding is output `index` of a mint or of an exchange proposal: output 2i of a proposal is what the receiver of leg
 i gets, output 2i + 1 the giver's change. A leg makes its outputs once the exchange is agreed, its inputs are known

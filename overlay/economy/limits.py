@@ -1,4 +1,4 @@
-"""How much to take provisionally from one member: what stands to be lost, in the commons' scale (DESIGN 3.3).
+"""How much to take provisionally from one member: what stands to be lost, in the commons' scale (docs/ledger.md).
 
 The giver's reputation gives the limit. What is at stake is what the giver says it got for it, and at least one for each
 step that is handed over: a giver that says little must not get around the limit.

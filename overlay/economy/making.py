@@ -1,4 +1,4 @@
-"""How legs make holdings: once agreed and whole, for ever, whatever came first (DESIGN 3.3)."""
+"""How legs make holdings: once agreed and whole, for ever, whatever came first (docs/ledger.md)."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""How far an exchange has come, and what a member holds: told from facts and words alone (DESIGN 3.3).
+"""How far an exchange has come, and what a member holds: told from facts and words alone (docs/ledger.md).
 
 The issuer of a voucher orders the spends of its holdings on its own chain. The first whole spend that it accepted is
 final; what spends the same holding later, or not at all in its eyes, is refused. Nothing here depends on the order in

@@ -1,4 +1,4 @@
-"""Who goes on for a key that is proven to have signed two histories, and what it owes (DESIGN 3.3).
+"""Who goes on for a key that is proven to have signed two histories, and what it owes (docs/ledger.md).
 
 Two things are kept apart. *Words*: the old key has consented to the new one, so whatever the new one says as issuer of
 the old one's vouchers counts, behind all words of the old key; that follows from the claims alone. *Standing among

@@ -1,4 +1,4 @@
-"""What the issuers' words make of a leg (DESIGN 3.3): the order of spends is that of the issuer's own chain.
+"""What the issuers' words make of a leg (docs/ledger.md): the order of spends is that of the issuer's own chain.
 
 The word of an issuer on an exchange is its agreement half where the exchange was proposed to it, and a witness
 statement otherwise (also where it proposed itself: a proposal can still be cancelled, so it orders nothing,

@@ -1,4 +1,4 @@
-"""Giving our word, as the issuer of vouchers, on agreed exchanges of others (DESIGN 3.3).
+"""Giving our word, as the issuer of vouchers, on agreed exchanges of others (docs/ledger.md).
 
 Issuers give their word in the order of their keys, each only when those before it have accepted; an issuer to whom
 the exchange was proposed has given its word by agreeing. When the time of a proposal is over, whoever has not accepted

@@ -1,7 +1,7 @@
 """Where blocks from peers enter: checked, stored, and looked at for our own signature.
 
 A block of our own key that this folder does not know was signed by another copy of it, or by this one before it was
-restored: whoever watches is told, since signing on would make a fork (DESIGN 3.3).
+restored: whoever watches is told, since signing on would make a fork (docs/ledger.md).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The data folder of one node: its key, its lock, and the mark of the place where it last ran (DESIGN 3.3)."""
+"""The data folder of one node: its key, its lock, and the mark of the place where it last ran (docs/ledger.md)."""
 
 import contextlib
 import fcntl

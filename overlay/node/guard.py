@@ -1,4 +1,4 @@
-"""Whether this node may sign: its own head is the newest that anyone knows, and its folder is no copy (DESIGN 3.3).
+"""Whether this node may sign: its own head is the newest that anyone knows, and its folder is no copy (docs/ledger.md).
 
 Any block of our own key that a peer shows and this folder does not know is proof that the folder is an old copy, or
 that another copy of it runs. It closes the pen whenever it comes, before the first signature or long after.

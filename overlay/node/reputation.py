@@ -22,8 +22,8 @@ class Opinions:
     """MeritRank with this node's member as ego, over the evidence in its own ledger.
 
     Who is proven to have signed two histories gets nothing from what others said before: only proofs punish
-    globally (DESIGN 3.3). The seed follows from the identity, so that a restart gives the same scores, and nobody else
-    can shape edges to the very walks that this node walks.
+    globally (docs/ledger.md). The seed follows from the identity, so that a restart gives the same scores, and nobody
+    else can shape edges to the very walks that this node walks.
     """
 
     def __init__(self, identity: Identity, commons: Commons) -> None:

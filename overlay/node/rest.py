@@ -1,4 +1,4 @@
-"""The REST interface: one route per action, one event stream; for its token, host and origin only (DESIGN 9.12).
+"""The REST interface: one route per action, one event stream; for its token, host and origin only (docs/using.md).
 
 The browser of the same user can be made to send requests here by any web page: so every request needs the token in a
 header that no page can guess, names this very host (against rebinding of DNS names), and if it names an origin, ours.

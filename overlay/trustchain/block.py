@@ -1,4 +1,4 @@
-"""Half-blocks: signed statements on their signer's own chain, byte-compatible with TrustChain (DESIGN 3.1).
+"""Half-blocks: signed statements on their signer's own chain, byte-compatible with TrustChain (docs/ledger.md).
 
     public_key 74s | sequence_number >I | link_public_key 74s | link_sequence_number >I | previous_hash 32s
     | signature 64s | type >I + bytes | transaction >I + bytes | timestamp >Q

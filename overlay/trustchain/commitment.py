@@ -1,4 +1,4 @@
-"""Salted commitments to a private body (DESIGN 3.2).
+"""Salted commitments to a private body (docs/ledger.md).
 
 A body is a list of parts. The block carries a 32-byte root over them; a part is shown to whom it concerns together
 with its salt and the path to the root, and says nothing of the other parts. A 16-byte salt per part keeps a guess

@@ -1,4 +1,4 @@
-"""SQLite under the ledger: one writer thread with group commit, readers beside it (DESIGN 3.4).
+"""SQLite under the ledger: one writer thread with group commit, readers beside it (docs/ledger.md).
 
 A job handed to `write` runs inside a savepoint of a transaction that it may share with others; its future resolves
 only after the commit has reached the disk (WAL, synchronous=FULL). A job that raises undoes only itself; a commit

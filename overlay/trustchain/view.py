@@ -1,4 +1,4 @@
-"""Views: pure folds from the set of known blocks and disclosed parts to tables (DESIGN 1.4).
+"""Views: pure folds from the set of known blocks and disclosed parts to tables (docs/ledger.md).
 
 A fold sees each block and each part exactly once, in any order, inside the transaction that stores it. It may only
 add facts whose truth does not depend on what arrived before; what needs an order takes it from a chain, at query

@@ -1,4 +1,4 @@
-"""The view of groups: charters and who signed them, shares, proposals, votes, decisions, payouts (DESIGN 6).
+"""The view of groups: charters and who signed them, shares, proposals, votes, decisions, payouts (docs/groups.md).
 
 Facts are folded as they come; who may vote and what counts is judged when asked (`charters`, `proposals`), from
 chains alone.

@@ -23,8 +23,8 @@ from overlay.dao.frost.ciphersuite import Arithmetic
 from overlay.dao.frost.errors import FaultyParticipantError, MsgParseError, RecoveryDataError, SessionParamsError
 from overlay.dao.frost.params import host_secret
 from overlay.dao.frost.pedpop_message import evaluate
-from overlay.dao.frost.resharing_deal import RANDOM_BYTES, Deal, decrypt, parse
-from overlay.dao.frost.resharing_plan import Holders, Resharing, deal_bytes
+from overlay.dao.frost.resharing_deal import Deal, decrypt, parse
+from overlay.dao.frost.resharing_plan import CONTEXT_BYTES, Holders, Resharing, deal_bytes
 from overlay.dao.frost.wire import COUNT_BYTES, Reader, count_bytes
 
 CERTIFICATE: Final = "counterfoil resharing certificate"
@@ -109,7 +109,7 @@ def dealers_of(recovery: bytes) -> tuple[int, ...]:
 def split_recovery(suite: Arithmetic, recovery: bytes) -> tuple[tuple[bytes, ...], Certificate]:
     """Deals and certificate; raises RecoveryDataError."""
     t, n, k, _ = _counts(recovery)
-    size, head = deal_bytes(suite, t, n), (4 + k) * COUNT_BYTES + RANDOM_BYTES
+    size, head = deal_bytes(suite, t, n), (4 + k) * COUNT_BYTES + CONTEXT_BYTES
     try:
         reader = Reader(recovery, head + k * size + Certificate.len_bytes(n))
     except MsgParseError as error:

@@ -1,6 +1,7 @@
 """Between whom a key is dealt anew: its holders so far, those of them who deal, and the new participants."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from overlay.dao.frost.bip340 import SIGNATURE_BYTES
 from overlay.dao.frost.ciphersuite import Arithmetic
@@ -20,6 +21,10 @@ class Holders:
     public_key: bytes
     pubshares: tuple[bytes, ...]
     hostpubkeys: tuple[bytes, ...]
+
+
+# A tagged hash.
+CONTEXT_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a member's node checks before it signs anything: DESIGN 7, the treasury's last line of defence.
+"""What a member's node checks before it signs anything: docs/treasury.md, the treasury's last line of defence.
 
 Nothing here believes the coordinator: the approval comes from our own view of the ledger, the coins and their
 amounts from our own chain backend, the payee and the amount from the proposal that was voted on. From these every

@@ -1,4 +1,4 @@
-"""The signer's side of a payment: judge, promise, commit to nonces, give a share once (BIP-445; DESIGN 7).
+"""The signer's side of a payment: judge, promise, commit to nonces, give a share once (BIP-445; docs/treasury.md).
 
 Nonces live in this object's memory only: a restart voids them, and a session signs once or not at all. The promise
 of the transaction is on disk before a nonce commitment leaves, and is judged again before a share does.

@@ -1,4 +1,4 @@
-"""What a half-block of ours can say: one frozen struct per statement, strict msgpack arrays (DESIGN 3.2).
+"""What a half-block of ours can say: one frozen struct per statement, strict msgpack arrays (docs/ledger.md).
 
 The block's type is the kind (`mint`, `exchange`, ...); the transaction is a tagged array. Decoding accepts exactly
 what encoding makes: unknown tags and fields, trailing bytes, longer encodings of a number are refused. Amounts are
