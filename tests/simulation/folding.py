@@ -5,6 +5,8 @@ from collections.abc import Container, Iterable
 from random import Random
 
 from overlay.trustchain import blocks
+from overlay.trustchain.block import HalfBlock
+from overlay.trustchain.commitment import Disclosure
 from overlay.trustchain.ledger import Transaction
 from overlay.trustchain.view import View
 from tests.simulation.member import Member
@@ -49,17 +51,30 @@ def _spelled(
 async def refold(member: Member, random: Random) -> str:
     """Fold the member's blocks anew, in their order and in another; returns what came out different."""
     ledger = member.up.ledger
-    live = tables(ledger.db, ledger.views)
-    await member.spawn(ledger.rebuild())
-    if tables(ledger.db, ledger.views) != live:
+
+    def job(tx: Transaction) -> tuple[Rows, Rows, _Known]:
+        """All in one transaction, for the network goes on."""
+        live = tables(tx.db, ledger.views)
+        ledger.refold(tx.db)
+        return live, tables(tx.db, ledger.views), _known(tx.db)
+
+    live, again, known = await member.spawn(ledger.transact(job))
+    if again != live:
         return "when it rebuilds"
-    return "" if await _folded_in_any_order(member, random) == live else "in another order"
+    return "" if await _folded_in_any_order(member, known, random) == live else "in another order"
 
 
-async def _folded_in_any_order(member: Member, random: Random) -> Rows:
+_Known = tuple[list[HalfBlock], list[Disclosure]]
+
+
+def _known(db: sqlite3.Connection) -> _Known:
+    found = list(blocks.everything(db))
+    return found, [part for block in found for part in blocks.parts(db, block.hash)]
+
+
+async def _folded_in_any_order(member: Member, known: _Known, random: Random) -> Rows:
     """The same blocks and parts in another ledger, in an order that the seed draws; a part not before its block."""
-    found = list(blocks.everything(member.up.db))
-    waiting = [part for block in found for part in blocks.parts(member.up.db, block.hash)]
+    found, waiting = known
     random.shuffle(found)
     random.shuffle(waiting)
     ledger = member.another_ledger()
