@@ -56,8 +56,7 @@ CREATE TABLE IF NOT EXISTS voucher_input (
     proposal INTEGER NOT NULL, position INTEGER NOT NULL, source INTEGER NOT NULL, idx INTEGER NOT NULL,
     giver INTEGER NOT NULL, stage INTEGER NOT NULL, rank BLOB,
     PRIMARY KEY (proposal, position, source, idx)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS voucher_input_of ON voucher_input (source, idx, stage, giver);
-CREATE INDEX IF NOT EXISTS voucher_input_ranked ON voucher_input (source, idx, stage, rank);
+CREATE INDEX IF NOT EXISTS voucher_input_of ON voucher_input (source, idx, stage, rank, giver);
 CREATE TABLE IF NOT EXISTS voucher_holding (
     source INTEGER NOT NULL, idx INTEGER NOT NULL, voucher INTEGER NOT NULL, holder INTEGER NOT NULL,
     quantity INTEGER NOT NULL, live INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (source, idx)) WITHOUT ROWID;

@@ -169,8 +169,9 @@ class HoldingStanding:
 # it: then it takes a closer look.
 _HELD = (
     "SELECT h.source, h.idx, s.hash, h.quantity, l.proposal IS NULL OR (l.word = 1 AND NOT l.beaten),"
-    " EXISTS (SELECT 1 FROM voucher_input i WHERE i.source = h.source AND i.idx = h.idx AND"
-    " (i.stage >= 2 OR (i.stage = 1 AND i.giver = h.holder))), m.id, m.expires"
+    " EXISTS (SELECT 1 FROM voucher_input i WHERE i.source = h.source AND i.idx = h.idx AND i.stage >= 2)"
+    " OR EXISTS (SELECT 1 FROM voucher_input i WHERE i.source = h.source AND i.idx = h.idx AND i.stage = 1"
+    " AND i.rank IS NULL AND i.giver = h.holder), m.id, m.expires"
     " FROM voucher_holding h JOIN half s ON s.id = h.source JOIN voucher_mint m ON m.block = h.voucher"
     " LEFT JOIN voucher_leg l ON l.proposal = h.source AND l.position = h.idx / 2"
     " WHERE h.live = 1"
@@ -255,8 +256,8 @@ def is_bound(db: sqlite3.Connection, holding: Place, now: int, *, but: frozenset
     """Whether its holder has an open proposal or offer out that gives this holding, other than those in `but`."""
     rows = db.execute(
         "SELECT DISTINCT i.proposal FROM voucher_input i JOIN voucher_proposal p ON p.block = i.proposal"
-        " WHERE i.source = ?1 AND i.idx = ?2 AND i.stage = 1 AND p.agreed IS NULL AND p.valid_until > ?3"
-        " AND i.giver = (SELECT holder FROM voucher_holding WHERE source = ?1 AND idx = ?2)",
+        " WHERE i.source = ?1 AND i.idx = ?2 AND i.stage = 1 AND i.rank IS NULL AND p.agreed IS NULL"
+        " AND p.valid_until > ?3 AND i.giver = (SELECT holder FROM voucher_holding WHERE source = ?1 AND idx = ?2)",
         (*holding, now),
     ).fetchall()
     return any(
