@@ -78,6 +78,7 @@ class Membership:
         self._gossip: asyncio.Queue[HalfBlock] = asyncio.Queue(CHANGES_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._said: dict[str, str] = {}
+        self._unanswered = set[BlockHash]()  # for want of room on the disk
         self._missed = False  # whether changes were lost on the way to `_respond`
         self._chain_seen = (-CHAIN_SECONDS, -1)
         self._guard: SigningGuard | None = None
@@ -140,6 +141,9 @@ class Membership:
             except StorageError as error:
                 self._missed = True
                 self._say("storage", str(error))
+                await self.network.clock.sleep(LOOK_SECONDS)
+                if not self._changes.full():
+                    self._changes.put_nowait(changes)
 
     async def _respond(self, changes: Changes) -> None:
         await self._follow_keys(changes)
@@ -171,7 +175,10 @@ class Membership:
     async def _answer_one(self, proposal: BlockHash) -> None:
         try:
             await self.ledger.transact(lambda tx: exchange.react(tx, {proposal}))
-        except (SigningRefused, StorageError, Refused, TooLongAHistory, StatementTooLong) as refusal:
+        except StorageError as error:
+            self._unanswered.add(proposal)
+            self._say("storage", str(error))
+        except (SigningRefused, Refused, TooLongAHistory, StatementTooLong) as refusal:
             log.warning("exchange %s is not answered now: %s", proposal.hex()[:10], refusal)
 
     async def _take_gossip(self) -> None:
@@ -201,6 +208,8 @@ class Membership:
                 except (PaymentFailed, StorageError) as failure:
                     self._say("treasury", str(failure))
             await self._write_for_groups()
+            unanswered, self._unanswered = self._unanswered, set()
+            await self._answer(unanswered)
             await self.network.clock.sleep(LOOK_SECONDS)
 
     async def _watch_the_chain(self) -> None:
@@ -256,10 +265,16 @@ class Membership:
         await guard.watch(self.network, self.sync)
         refusal = self.ledger.signing_refusal
         self.events.publish("status", refusal or "This node may sign.")
-        if refusal is not None:
-            return
-        await self.when_open()
-        await self._answer(exchange.unfinished(self.ledger.db))
+        while self.ledger.signing_refusal is None:
+            try:
+                await self.when_open()
+                await self._answer(exchange.unfinished(self.ledger.db))
+                return
+            except StorageError as error:
+                self._say("storage", str(error))
+                await self.network.clock.sleep(LOOK_SECONDS)
+            except SigningRefused:
+                return  # closed again meanwhile
 
     def _say(self, about: str, sentence: str) -> None:
         """Tell the member about a difficulty, once until it changes."""

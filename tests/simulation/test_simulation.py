@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -13,10 +13,13 @@ import pytest
 from overlay.economy import drafting, exchange, proposing, witnessing
 from overlay.economy.exchange import Amount
 from overlay.economy.members import MembersView
+from overlay.economy.standing import Standing, standing
+from overlay.trustchain import blocks
 from overlay.trustchain.block import GENESIS_HASH, BlockHash, HalfBlock
-from overlay.trustchain.ledger import Transaction
-from overlay.trustchain.statements import Mint, Part, Profile
-from tests.simulation.member import Member, save_files
+from overlay.trustchain.ledger import Transaction, meaning
+from overlay.trustchain.statements import AnnounceSeed, Mint, Part, Profile
+from overlay.trustchain.store import StorageError
+from tests.simulation.member import PORT, Member, SimulatedNode, save_files
 from tests.simulation.run import Plan, World, simulate
 from tests.simulation.virtual_time import Stuck, VirtualLoop
 
@@ -55,6 +58,59 @@ def test_a_cheat_who_signs_on_from_an_old_copy_is_proven_everywhere() -> None:
 
     assert outcome.violation == "", "\n".join(outcome.last)
     assert outcome.proven_cheats == 1
+
+
+def test_a_disk_that_is_full_while_a_node_finds_that_it_may_sign_only_delays_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    announce, refused = SimulatedNode._announce, list[str]()
+
+    async def first_too_full(node: SimulatedNode) -> None:
+        if not refused:
+            refused.append("the disk is full")
+            raise StorageError(*refused)
+        await announce(node)
+
+    async def fill(world: World) -> None:
+        baker = world.members[1]
+        baker.content.endpoint = ("", PORT + 1)  # which is to be announced
+        monkeypatch.setattr(SimulatedNode, "_announce", first_too_full)
+        await _crash_and_return(world, baker)
+        await world.pass_time(10.0)
+        said = [meaning(block) for block in blocks.chain(baker.up.db, baker.key, 1, 99, 99)]
+        assert AnnounceSeed(PORT + 1) in said
+
+    outcome = simulate(1, replace(CALM, prologue=fill))
+
+    assert outcome.violation == "", "\n".join(outcome.last)
+    assert refused
+
+
+def test_an_answer_that_did_not_fit_the_disk_is_given_when_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    react, refused = exchange.react, list[BlockHash]()
+
+    def once_too_full(tx: Transaction, proposals: Iterable[BlockHash]) -> None:
+        due = [*proposals]
+        if due and due[0] not in refused:
+            refused.append(due[0])
+            raise StorageError("the disk is full")
+        react(tx, due)
+
+    monkeypatch.setattr(exchange, "react", once_too_full)
+
+    async def give(world: World) -> None:
+        founder, baker = world.members[:2]
+        voucher = (await founder.spawn(founder.up.ledger.append(_a_mint()))).hash
+        proposal = await founder.spawn(founder.up.ledger.transact(_give(founder, baker, voucher, [])))
+        await world.pass_time(3.0)
+        await baker.spawn(baker.up.ledger.transact(partial(exchange.agree, proposal=proposal.hash)))
+        await world.pass_time(5.0)
+        assert refused
+        assert standing(baker.up.db, proposal.hash, baker.clock.now()) is Standing.FINAL
+
+    outcome = simulate(1, replace(CALM, prologue=give))
+
+    assert outcome.violation == "", "\n".join(outcome.last)
 
 
 def test_a_store_that_loses_the_last_commit_is_found_out() -> None:
