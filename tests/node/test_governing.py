@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from overlay.node import wire
 from overlay.node.actions import commons, governing, groups, proposals
+from overlay.node.actions.governing import LATEST
 from tests.node.conftest import Served
 from tests.node.test_town import Village, found, knows, until, village  # noqa: F401
 
@@ -144,6 +147,38 @@ async def test_work_is_proposed_delivered_and_shown_with_its_evidence(served: Se
     accepting = await posted(served, "/v1/proposal/accept", work=made["id"])
     told = await shown(served, accepting["id"])
     assert (told["kind"], told["about"], told["obstacle"]) == ("payment", made["id"], "")
+
+
+async def test_the_newest_proposals_of_every_kind_come_with_the_open_ones_first(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = await group_of_one(served)
+    text = {"group": group, "title": "Sundays", "text": "open"}
+    change = await posted(
+        served, "/v1/group/amend", group=group, title="slower", rule=["text=1ofn,delay=1d"], minutes=9
+    )
+    late = await posted(served, "/v1/proposal/text", **text, minutes=90)
+    place = {"address": "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "worker": "farmer"}
+    fields = {"title": "Mend the pump", "text": "by June", "amount": 50_000}
+    work = await posted(served, "/v1/proposal/work", group=group, **fields, **place, minutes=30)
+    agreed = await posted(served, "/v1/proposal/text", **text, minutes=5)
+    await posted(served, "/v1/proposal/vote", proposal=agreed["id"], choice="yes")
+    await until_state(served, agreed["id"], "approved")
+    for said in range(LATEST + 1):
+        await posted(served, "/v1/proposal/comment", proposal=late["id"], text=f"comment {said}")
+
+    async def recent() -> list[Any]:
+        status, told = await served.ask("GET", "/v1/proposal/recent")
+        assert status == 200, told
+        return list(told["motions"])
+
+    told = await recent()
+    assert [each["id"] for each in told] == [change["id"], work["id"], late["id"], agreed["id"]]
+    assert [each["kind"] for each in told] == ["amendment", "work", "text", "text"]
+    assert [each["text"] for each in told[2]["comments"]] == [f"comment {said}" for said in range(1, LATEST + 1)]
+    assert len((await shown(served, late["id"]))["comments"]) == LATEST + 1
+    monkeypatch.setattr(governing, "RECENT", 2)
+    assert [each["id"] for each in await recent()] == [agreed["id"], change["id"]][::-1]
 
 
 async def test_a_group_is_a_member_of_a_council_and_votes_there(village: Village) -> None:  # noqa: F811

@@ -1,8 +1,10 @@
 """One proposal as the interfaces show it, of whatever kind."""
 
+from itertools import islice
+
 from overlay.dao.assembly import decision_log, motions, rules
 from overlay.dao.assembly.bylaws import Charter, amended, group_of
-from overlay.dao.assembly.charters import charter, current
+from overlay.dao.assembly.charters import charter, current, has_belonged
 from overlay.dao.assembly.deciding import acceptance, rule_for
 from overlay.dao.assembly.governance import Tally, tally
 from overlay.dao.assembly.motions import Amendment, Instruction, Place, Work
@@ -26,8 +28,11 @@ def called(node: Node, member: PublicKey) -> str:
     return group.name if group else ""
 
 
-def motion(node: Node, asked: Proposal) -> Motion | None:
-    """How a proposal stands; None where this node does not know its charter."""
+def motion(node: Node, asked: Proposal, latest: int | None = None) -> Motion | None:
+    """How a proposal stands; None where this node does not know its charter.
+
+    With all comments and deliveries, or the `latest` ones.
+    """
     group, place = charter(node.db, asked.group), motions.place(node.db, asked.id)
     if group is None or place is None:
         return None
@@ -63,9 +68,9 @@ def motion(node: Node, asked: Proposal) -> Motion | None:
         due=stands.due,
         verdict=_verdict(stands, place, node.clock.now()),
         obstacle=stands.obstacle,
-        comments=_comments(node, asked.id),
+        comments=_comments(node, group, asked.id, latest),
         changes=_changes(node, group, asked) if isinstance(asked, Amendment) else (),
-        work=_work(node, group, asked) if isinstance(asked, Work) else None,
+        work=_work(node, group, asked, latest) if isinstance(asked, Work) else None,
         about=_about(node, asked),
     )
 
@@ -115,13 +120,16 @@ def _ballots(node: Node, stands: Tally) -> tuple[Ballot, ...]:
     )
 
 
-def _comments(node: Node, proposal: BlockHash) -> tuple[CommentModel, ...]:
+def _comments(node: Node, group: Charter, proposal: BlockHash, latest: int | None) -> tuple[CommentModel, ...]:
+    """What was said by those who belong to the group, in the order of time."""
     rows = node.db.execute(
-        "SELECT author, text, time FROM group_comment WHERE proposal = ? ORDER BY time, author, sequence, block",
+        "SELECT author, text, time FROM group_comment WHERE proposal = ?"
+        " ORDER BY time DESC, author DESC, sequence DESC, block DESC",
         (proposal,),
     )
-    found = [(PublicKey(author), text, time) for author, text, time in rows.fetchall()]
-    return tuple(CommentModel(author.hex(), called(node, author), text, time) for author, text, time in found)
+    heard = ((PublicKey(author), text, time) for author, text, time in rows)
+    kept = list(islice((each for each in heard if has_belonged(node.db, group, each[0])), latest))
+    return tuple(CommentModel(author.hex(), called(node, author), text, time) for author, text, time in reversed(kept))
 
 
 def _changes(node: Node, base: Charter, asked: Amendment) -> tuple[str, ...]:
@@ -140,16 +148,17 @@ def _changes(node: Node, base: Charter, asked: Amendment) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _work(node: Node, group: Charter, asked: Work) -> WorkModel:
+def _work(node: Node, group: Charter, asked: Work, latest: int | None) -> WorkModel:
     now = current(node.db, group.id) or group
-    done = accepted(node.db, now, asked)
+    done, shown = accepted(node.db, now, asked), deliveries(node.db, asked)
     return WorkModel(
         worker=asked.worker.hex(),
         worker_name=called(node, asked.worker),
         address=address.encode(asked.script, node.config.chain) or asked.script.hex(),
         amount=asked.amount,
         deliveries=tuple(
-            DeliveryModel(each.id.hex(), each.note, _content(node, each.id)) for each in deliveries(node.db, asked)
+            DeliveryModel(each.id.hex(), each.note, _content(node, each.id))
+            for each in (shown if latest is None else shown[-latest:])
         ),
         accepted=done.id.hex() if done else "",
     )

@@ -64,7 +64,7 @@ async def vote(node: Node, ask: CastVote) -> Done:
 
 @query("proposal", "list")
 def proposals(node: Node, ask: Nothing) -> Proposals:
-    """List the proposals of all groups, their votes, and what was paid."""
+    """List the payments that were proposed in all groups, their votes, and what was paid."""
     found = [_proposal(node, group, asked) for group in charters(node.db) for asked in payments(node.db, group)]
     return Proposals(tuple(sorted(found, key=lambda proposal: (-proposal.deadline, proposal.id))))
 
