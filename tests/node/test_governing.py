@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from overlay.keys import Identity
 from overlay.node import wire
 from overlay.node.actions import commons, governing, groups, proposals
 from overlay.node.actions.governing import LATEST
+from overlay.trustchain.block import ANYONE, GENESIS_HASH, HalfBlock
+from overlay.trustchain.statements import Comment, encode
 from tests.node.conftest import Served
 from tests.node.test_town import Village, found, knows, until, village  # noqa: F401
 
@@ -161,9 +164,10 @@ async def test_the_newest_proposals_of_every_kind_come_with_the_open_ones_first(
     place = {"address": "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "worker": "farmer"}
     fields = {"title": "Mend the pump", "text": "by June", "amount": 50_000}
     work = await posted(served, "/v1/proposal/work", group=group, **fields, **place, minutes=30)
-    agreed = await posted(served, "/v1/proposal/text", **text, minutes=5)
-    await posted(served, "/v1/proposal/vote", proposal=agreed["id"], choice="yes")
-    await until_state(served, agreed["id"], "approved")
+    agreed, latest = [await posted(served, "/v1/proposal/text", **text, minutes=minutes) for minutes in (5, 7)]
+    for made in (agreed, latest):
+        await posted(served, "/v1/proposal/vote", proposal=made["id"], choice="yes")
+        await until_state(served, made["id"], "approved")
     for said in range(LATEST + 1):
         await posted(served, "/v1/proposal/comment", proposal=late["id"], text=f"comment {said}")
 
@@ -173,12 +177,24 @@ async def test_the_newest_proposals_of_every_kind_come_with_the_open_ones_first(
         return list(told["motions"])
 
     told = await recent()
-    assert [each["id"] for each in told] == [change["id"], work["id"], late["id"], agreed["id"]]
-    assert [each["kind"] for each in told] == ["amendment", "work", "text", "text"]
+    assert [each["id"] for each in told] == [made["id"] for made in (change, work, late, latest, agreed)]
+    assert [each["kind"] for each in told] == ["amendment", "work", "text", "text", "text"]
     assert [each["text"] for each in told[2]["comments"]] == [f"comment {said}" for said in range(1, LATEST + 1)]
     assert len((await shown(served, late["id"]))["comments"]) == LATEST + 1
     monkeypatch.setattr(governing, "RECENT", 2)
-    assert [each["id"] for each in await recent()] == [agreed["id"], change["id"]][::-1]
+    assert [each["id"] for each in await recent()] == [latest["id"], agreed["id"]]
+
+
+async def test_what_a_stranger_says_of_a_proposal_is_not_shown(served: Served) -> None:
+    group, stranger = await group_of_one(served), Identity.from_seed(b"a stranger in town".ljust(64))
+    made = await posted(served, "/v1/proposal/text", group=group, title="Sundays", text="open")
+    await posted(served, "/v1/proposal/comment", proposal=made["id"], text="from April?")
+    kind, transaction = encode(Comment(bytes.fromhex(made["id"]), "buy my bread"))
+    now = served.node.clock.now()
+    said = HalfBlock(stranger.public_key, 1, ANYONE, 0, GENESIS_HASH, kind, transaction, now).signed_by(stranger)
+    assert await served.node.ledger.ingest([said]) == []
+    assert served.node.db.execute("SELECT count(*) FROM group_comment").fetchone() == (2,)
+    assert [each["text"] for each in (await shown(served, made["id"]))["comments"]] == ["from April?"]
 
 
 async def test_a_group_is_a_member_of_a_council_and_votes_there(village: Village) -> None:  # noqa: F811

@@ -1,4 +1,4 @@
-"""The newest proposals of groups, of every kind: first what can still be voted on, then what is over."""
+"""The newest proposals of groups, of every kind: first those whose deadline has not come, then those that are over."""
 
 import sqlite3
 from collections.abc import Iterable
