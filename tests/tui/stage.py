@@ -1,10 +1,10 @@
 """Opens the interface on a double, waits for what should happen, and reads what is on the screen."""
 
 import asyncio
-import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from textual._compositor import LayoutUpdate
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -51,27 +51,15 @@ class Stage:
 
     @property
     def text(self) -> str:
-        """What a person reads, line by line."""
-        return read(self.app.export_screenshot())
+        """What a person reads, line by line: the very cells that would go to the terminal.
 
-
-def read(svg: str) -> str:
-    """The characters of a screenshot at their places."""
-    cells = [each for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("text") and each.get("clip-path")]
-    lines: dict[float, list[tuple[float, str]]] = {}
-    for each in cells:
-        lines.setdefault(float(each.get("y", "0")), []).append((float(each.get("x", "0")), each.text or ""))
-    return "\n".join(_line(parts) for _, parts in sorted(lines.items()))
-
-
-CELL = 12.2  # how wide the screenshot draws one cell
-
-
-def _line(parts: list[tuple[float, str]]) -> str:
-    line = ""
-    for x, words in sorted(parts):
-        line = line.ljust(round(x / CELL)) + words.replace("\xa0", " ")
-    return line.rstrip()
+        Taken where the toolkit takes its screenshots from. A screenshot is twenty times as slow to make and to read,
+        and tests look at the screen again and again.
+        """
+        drawn = self.app.screen._compositor.render_update(full=True, screen_stack=self.app._background_screens)
+        assert isinstance(drawn, LayoutUpdate)
+        lines = ("".join(strip.text for strip in line) for line in drawn.strips)
+        return "\n".join(line.replace("\xa0", " ").rstrip() for line in lines)
 
 
 @asynccontextmanager
