@@ -6,6 +6,7 @@ from overlay.node.wire import (
     AcceptExchange,
     Ask,
     CastVote,
+    CommentOn,
     CommonsModel,
     DeclineExchange,
     Done,
@@ -19,6 +20,7 @@ from overlay.node.wire import (
     Nothing,
     OfferSwap,
     ProposePayment,
+    ProposeText,
     Tell,
     Voucher,
 )
@@ -44,4 +46,6 @@ DECLINE = Command("exchange/decline", DeclineExchange, Done)
 FOUND_GROUP = Command("group/found", FoundGroup, Done)
 SIGN_CHARTER = Command("group/sign", GroupId, Done)
 PROPOSE_PAYMENT = Command("proposal/pay", ProposePayment, Done)
+PROPOSE_TEXT = Command("proposal/text", ProposeText, Done)
+COMMENT = Command("proposal/comment", CommentOn, Done)
 CAST_VOTE = Command("proposal/vote", CastVote, Done)

@@ -13,6 +13,8 @@ from overlay.node.wire import (
     Groups,
     HoldingModel,
     Holdings,
+    Motion,
+    Motions,
     People,
     Person,
     Proposal,
@@ -33,11 +35,13 @@ LISTS: dict[str, tuple[str, type[Tell]]] = {
     "exchanges": ("exchange/list", Exchanges),
     "groups": ("group/list", Groups),
     "proposals": ("proposal/list", Proposals),
+    "motions": ("proposal/recent", Motions),
 }
 ALL = frozenset(LISTS)
 
 # What an event of each topic makes stale. An exchange moves holdings and what is outstanding; a fulfilled one also
-# moves scores, of which the node tells by an event of its own. A decided payment moves a treasury's balance.
+# moves scores, of which the node tells by an event of its own. A decided payment moves a treasury's balance, a decided
+# amendment changes a charter, and a charter says who votes.
 AFFECTED: dict[str, frozenset[str]] = {
     "status": frozenset({"status"}),
     "people": frozenset({"people", "status"}),
@@ -45,8 +49,8 @@ AFFECTED: dict[str, frozenset[str]] = {
     "vouchers": frozenset({"vouchers", "holdings"}),
     "exchanges": frozenset({"exchanges", "holdings", "vouchers"}),
     "content": frozenset({"vouchers"}),
-    "groups": frozenset({"groups"}),
-    "proposals": frozenset({"proposals", "groups"}),
+    "groups": frozenset({"groups", "motions"}),
+    "proposals": frozenset({"proposals", "motions", "groups"}),
 }
 
 # A node lets a listener that falls behind miss the oldest events: after so many at once, anything may have changed.
@@ -54,6 +58,9 @@ FLOOD = 64
 
 # Two screens full of what happened; older events are in the lists themselves.
 EVENTS_KEPT = 100
+
+# What members vote on: payments come with what was paid, all others as motions.
+Matter = Proposal | Motion
 
 
 @dataclass
@@ -68,6 +75,7 @@ class State:
     exchanges: Exchanges = field(default_factory=lambda: Exchanges(()))
     groups: Groups = field(default_factory=lambda: Groups(()))
     proposals: Proposals = field(default_factory=lambda: Proposals(()))
+    motions: Motions = field(default_factory=lambda: Motions(()))
     loaded: set[str] = field(default_factory=set)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     heard_in_all: int = 0
@@ -113,6 +121,20 @@ class State:
         """What this member holds of the promises of others."""
         return tuple(holding for holding in self.holdings.holdings if holding.issuer != self.me)
 
+    @property
+    def matters(self) -> tuple[Matter, ...]:
+        """The proposals of every kind, each once."""
+        others = (each for each in self.motions.motions if each.kind != "payment")
+        return (*self.proposals.proposals, *others)
+
+    def matter(self, id_: str) -> Matter | None:
+        """The proposal with this id."""
+        return next((each for each in self.matters if each.id == id_), None)
+
+    def motion(self, id_: str) -> Motion | None:
+        """What is said of a proposal of any kind, payments too, if it is among the newest."""
+        return next((each for each in self.motions.motions if each.id == id_), None)
+
     def issuer(self, voucher: str) -> str:
         """The issuer's key, empty where this node does not know the voucher."""
         return next((each.issuer for each in self.vouchers.vouchers if each.id == voucher), "")
@@ -128,9 +150,22 @@ class State:
         """The exchanges that wait for this member's word."""
         return tuple(each for each in self.exchanges.exchanges if each.to_answer)
 
-    def to_vote(self) -> tuple[Proposal, ...]:
+    def my_vote(self, matter: Matter) -> str:
+        """What this member chose, or whom it left its vote to; empty while nobody did."""
+        if isinstance(matter, Proposal):
+            return matter.my_vote
+        return next((each.choice for each in matter.votes if each.voter == self.me), "")
+
+    def may_vote(self, matter: Matter) -> bool:
+        """Whether a vote of this member still counts."""
+        if isinstance(matter, Proposal):
+            return matter.i_may_vote and matter.state == "open"
+        mine = {each.id for each in self.groups.groups if each.i_am_member}
+        return matter.group in mine and matter.state == "open" and not matter.final
+
+    def to_vote(self) -> tuple[Matter, ...]:
         """The open proposals that this member may vote on and has not."""
-        return tuple(each for each in self.proposals.proposals if may_vote(each) and not each.my_vote)
+        return tuple(each for each in self.matters if self.may_vote(each) and not self.my_vote(each))
 
     def to_sign(self) -> tuple[Group, ...]:
         """The charters that lack this member's signature."""
@@ -148,11 +183,6 @@ def short(public_key: str) -> str:
 def called(name: str, public_key: str) -> str:
     """The name a member goes by; the short key of one who has none that can be shown."""
     return name or short(public_key)
-
-
-def may_vote(proposal: Proposal) -> bool:
-    """Whether a vote of this member still counts."""
-    return proposal.i_may_vote and proposal.state == "open"
 
 
 def may_sign(group: Group) -> bool:

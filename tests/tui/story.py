@@ -3,9 +3,13 @@
 import hashlib
 
 from overlay.node.wire import (
+    Ballot,
     CheatProof,
     CheatProofs,
+    CommentModel,
     CommonsModel,
+    ContentModel,
+    DeliveryModel,
     Event,
     ExchangeModel,
     Exchanges,
@@ -16,6 +20,8 @@ from overlay.node.wire import (
     Holdings,
     InvitationModel,
     LegModel,
+    Motion,
+    Motions,
     People,
     Person,
     Picture,
@@ -30,6 +36,7 @@ from overlay.node.wire import (
     Vouchers,
     Why,
     WithoutExchange,
+    WorkModel,
 )
 
 NOW = 1_800_000_000_000
@@ -309,6 +316,94 @@ def proposals() -> Proposals:
     )
 
 
+def ballot(role: str, choice: str, reason: str = "", *through: str) -> Ballot:
+    """A vote of `role`."""
+    return Ballot(key_of(role), role, choice, reason, through)
+
+
+def motion(title: str, **given: object) -> Motion:
+    """A text that the farmer proposes to the Mill Council."""
+    told: dict[str, object] = {
+        "id": some_id(title),
+        "number": "2-17",
+        "group": some_id("Mill Council"),
+        "group_name": "Mill Council",
+        "version": some_id("Mill Council"),
+        "version_number": 1,
+        "kind": "text",
+        "title": title,
+        "text": "the mill is open for all from ten to four",
+        "content": None,
+        "proposer": key_of("farmer"),
+        "proposer_name": "farmer",
+        "opened": NOW - HOUR,
+        "deadline": NOW + 20 * HOUR,
+        "rule": "majority,quorum=2",
+        "votes": (ballot("farmer", "yes", "many ask for it"),),
+        "yes": 1,
+        "no": 0,
+        "abstain": 0,
+        "block": 0,
+        "needed": 2,
+        "missing": ("baker", "mechanic"),
+        "counted_by": (),
+        "can_still_pass": True,
+        "state": "open",
+        "final": False,
+        "due": 0,
+        "verdict": "can still pass: 1 of 2 yes votes, 2 may still vote",
+        "obstacle": "",
+        "comments": (),
+        "changes": (),
+        "work": None,
+        "about": "",
+    }
+    return Motion(**(told | given))
+
+
+def motions() -> Motions:
+    """A text to vote on, an amendment that one has voted on, a work that is agreed to, and a payment's discussion."""
+    said = (CommentModel(key_of("mechanic"), "mechanic", "who sweeps it?", NOW - 2 * HOUR),)
+    evidence = ContentModel("cd" * 20, some_id("evidence"), 84_000, "/there/evidence.jpg")
+    pump = WorkModel(
+        key_of("mechanic"),
+        "mechanic",
+        "bcrt1q" + some_id("worker")[:38],
+        50_000,
+        (DeliveryModel(some_id("delivery"), "it runs again", evidence),),
+        "",
+    )
+    grinding = (ballot("farmer", "yes", "we grind every day"),)
+    blocked = (ballot("farmer", "block", "she has too much to do"), ballot("baker", "yes"))
+    agreed = (ballot("farmer", "yes"), ballot("baker", "yes", "at last", "farmer"))
+    return Motions(
+        (
+            motion("Open on Sundays", comments=said),
+            motion(
+                "The teacher joins",
+                kind="amendment",
+                text="",
+                votes=blocked,
+                block=1,
+                changes=("admits teacher", "a payment then takes 2 of 4 yes votes"),
+            ),
+            motion("New millstone", kind="payment", votes=grinding, comments=said),
+            motion(
+                "Mend the pump",
+                kind="work",
+                text="before the summer",
+                votes=agreed,
+                yes=2,
+                work=pump,
+                state="approved",
+                final=True,
+                verdict="decided: enough members' nodes have counted enough votes",
+                deadline=NOW - 2 * DAY,
+            ),
+        )
+    )
+
+
 def commons() -> CommonsModel:
     """The commons of the story."""
     return CommonsModel(some_id("commons"), "Riverside Commons", "neighbours who share work", key_of("farmer"))
@@ -381,4 +476,5 @@ def story() -> dict[str, Tell]:
         "exchange/list": exchanges(),
         "group/list": groups(),
         "proposal/list": proposals(),
+        "proposal/recent": motions(),
     }

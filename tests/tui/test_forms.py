@@ -171,6 +171,36 @@ async def test_a_vote_carries_its_reason(node: NodeDouble, key: str, choice: str
     assert sent == ("proposal/vote", {"proposal": some_id("New millstone"), "choice": choice, "reason": "we need it"})
 
 
+async def test_a_text_is_proposed_for_the_selected_group(node: NodeDouble) -> None:
+    async with opened(node) as stage:
+        await stage.press("3")
+        stage.app.screen.reveal("charter", some_id("Mill Council"))  # type: ignore[attr-defined]
+        await stage.press("t")
+        await fill(stage, title="Sundays", text="open from ten to four")
+        sent = await send(stage, node)
+    fields = {"group": some_id("Mill Council"), "title": "Sundays", "text": "open from ten to four", "minutes": 10_080}
+    assert sent == ("proposal/text", fields)
+
+
+async def test_whoever_blocks_says_why_and_may_comment_as_well(node: NodeDouble) -> None:
+    sundays = some_id("Open on Sundays")
+    async with opened(node) as stage:
+        await stage.press("3")
+        stage.app.screen.reveal("vote", sundays)  # type: ignore[attr-defined]
+        await stage.press("x")
+        await fill(stage)
+        await stage.press("ctrl+s")
+        await stage.until_shown("Reason is missing.", "text, the mill is open")
+        assert not node.commands
+        await fill(stage, reason="nobody is there")
+        said = {"proposal": sundays, "choice": "block", "reason": "nobody is there"}
+        assert await send(stage, node) == ("proposal/vote", said)
+        node.commands.clear()
+        await stage.press("k")
+        await fill(stage, text="who sweeps it?")
+        assert await send(stage, node) == ("proposal/comment", {"proposal": sundays, "text": "who sweeps it?"})
+
+
 async def test_who_is_in_no_commons_founds_or_joins_one(node: NodeDouble) -> None:
     node.answers["status/show"] = story.status(commons=None)
     node.done |= {"commons/found": story.commons(), "commons/join": story.commons()}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from overlay.node.wire import Exchanges, Groups, Holdings, People, Proposals, Vouchers
+from overlay.node.wire import Exchanges, Groups, Holdings, Motions, People, Proposals, Vouchers
 from tests.tui import story
 from tests.tui.double import NodeDouble
 from tests.tui.stage import LARGE, SMALL, opened
@@ -19,9 +19,10 @@ async def test_home_says_who_i_am_what_waits_and_what_happened(node: NodeDouble,
     async with opened(node, size) as stage:
         node.tell(story.event("people", "The teacher joined.", time=story.NOW - 3 * story.MINUTE))
         await stage.until_shown("baker", "Riverside Commons", "6, 4 of them online", "ready to sign for you")
-        await stage.until_shown(
-            "Waits for you (3)", "get 6 litre Milk for 12 loaf", "New millstone: 1,250,000 sat", "books"
-        )
+        await stage.until_shown("Waits for you (4)", "get 6 litre Milk for 12 loaf", "New millstone: 1,250,000 sat")
+        await stage.until_shown("Open on Sundays: text, ")
+        await stage.press("end")
+        await stage.until_shown("books")
         await stage.until_shown("3 min ago", "The teacher joined.", "The disk is nearly full")
 
 
@@ -48,6 +49,7 @@ async def test_group_says_who_signed_how_the_vote_stands_and_what_the_treasury_h
         stage.app.screen.reveal("vote", story.some_id("New millstone"))  # type: ignore[attr-defined]
         await stage.until_shown("12,345,678 sat", "2 of 3 vote yes, 2 of 3 devices sign", "✓ baker, ✓ farmer")
         await stage.until_shown("New millstone", "1,250,000 sat", "1/2 yes", "vote!", "Roof tiles", "paid")
+        await stage.until_shown("Open on Sundays", "  text  ", "charter", "1/2 yes, 1 no", "  work  ", "approved")
 
 
 @SIZES
@@ -74,6 +76,51 @@ async def test_enter_on_what_waits_goes_where_it_is_answered(node: NodeDouble) -
         await stage.press("enter")
         await stage.until_screen(DetailScreen)
         await stage.until_shown("New millstone", "1 yes, 0 no, 0 abstain; 2 yes needed", "we grind every day")
+        await stage.press("escape", "1", "down", "enter")
+        await stage.until(lambda: stage.app.current_mode == "group")
+        await stage.press("enter")
+        await stage.until_shown("Open on Sundays", "the mill is open for all")
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("New millstone", ("1,250,000 sat, and a fee", "majority,quorum=2", "mechanic, 2 h ago: who sweeps it?")),
+        (
+            "Open on Sundays",
+            (
+                "for all from ten to four",
+                "number 2-17",
+                "20 h left",
+                "can still pass",
+                "many ask for it",
+                "who sweeps it?",
+            ),
+        ),
+        ("The teacher joins", ("admits teacher", "2 of 4 yes votes", "0 abstain, 1 block", "block   farmer  she has")),
+        (
+            "Mend the pump",
+            ("50,000 sat", "it runs again  84,000 bytes, with your node", "baker, through farmer  at last"),
+        ),
+    ],
+)
+async def test_a_proposal_of_any_kind_is_shown_in_full(node: NodeDouble, title: str, words: tuple[str, ...]) -> None:
+    async with opened(node) as stage:
+        await stage.press("3")
+        stage.app.screen.reveal("vote", story.some_id(title))  # type: ignore[attr-defined]
+        await stage.press("enter")
+        await stage.until_shown(title, *words)
+
+
+async def test_a_vote_in_a_council_names_what_it_is_about(node: NodeDouble) -> None:
+    about = story.motion(
+        "Vote yes in the council", kind="instruction", text="we like it", about=story.some_id("Roof tiles")
+    )
+    node.answers["proposal/recent"] = Motions((about,))
+    async with opened(node, LARGE) as stage:
+        await stage.press("3")
+        stage.app.screen.reveal("vote", about.id)  # type: ignore[attr-defined]
+        await stage.until_shown("council vote", "Roof tiles, in Mill Council", "we like it")
 
 
 async def test_enter_on_an_exchange_shows_it_in_full(node: NodeDouble) -> None:
@@ -122,7 +169,12 @@ async def test_an_invitation_comes_as_text_and_as_a_code(node: NodeDouble) -> No
 async def test_empty_lists_say_what_to_do_next(node: NodeDouble) -> None:
     me = People((story.person("baker"),))
     empty = {"exchange/list": Exchanges(()), "voucher/list": Vouchers(()), "voucher/holdings": Holdings(())}
-    node.answers |= empty | {"group/list": Groups(()), "proposal/list": Proposals(()), "people/list": me}
+    node.answers |= empty | {
+        "group/list": Groups(()),
+        "proposal/list": Proposals(()),
+        "proposal/recent": Motions(()),
+        "people/list": me,
+    }
     async with opened(node) as stage:
         await stage.until_shown("Nothing waits for you.")
         await stage.press("2")
@@ -136,7 +188,18 @@ async def test_empty_lists_say_what_to_do_next(node: NodeDouble) -> None:
 @SIZES
 async def test_no_screen_speaks_of_hashes_nonces_or_outputs(node: NodeDouble, size: tuple[int, int]) -> None:
     async with opened(node, size) as stage:
-        for keys in ("1", "2", "enter", "escape m", "escape r", "escape 3", "enter", "escape 4", "i", "escape down w"):
+        for keys in (
+            "1",
+            "2",
+            "enter",
+            "escape m",
+            "escape r",
+            "escape 3 shift+tab down tab",
+            "enter",
+            "escape 4",
+            "i",
+            "escape down w",
+        ):
             await stage.press(*keys.split())
             assert not re.search(r"\b(hash|nonce|utxo)", stage.text, re.IGNORECASE)
             assert story.some_id("milk for bread") not in stage.text

@@ -5,23 +5,23 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
-from overlay.node.wire import Group, Proposal
+from overlay.node.wire import Group
 from tui.actions import bindings
 from tui.screens import group_forms as forms
 from tui.screens.base import NodeScreen
-from tui.screens.group_details import charter_facts, proposal_facts
+from tui.screens.group_details import charter_facts, matter_facts
 from tui.screens.group_rows import group_rows, proposal_rows
 from tui.screens.modal import DetailScreen
-from tui.state import may_sign, may_vote
+from tui.state import Matter, may_sign
 from tui.theme import DIM
 from tui.widgets.panel import Panel
 from tui.widgets.table import Column, Table
 
 NO_GROUPS = "You are in no group yet. Found one with f: its members decide together what its treasury pays."
-NO_PROPOSALS = "No proposals yet. Propose a payment with p."
+NO_PROPOSALS = "No proposals yet. Propose a payment with p, or a text with t."
 NOT_YET = {
-    "charter": "Proposals come when every member has signed the charter. If your signature is missing, press s.",
-    "keys": "Proposals come when the members' devices have made their shared key. Leave your node running.",
+    "charter": "Payments come when every member has signed the charter. If your signature is missing, press s.",
+    "keys": "Payments come when the members' devices have made their shared key. Leave your node running.",
     "ready": NO_PROPOSALS,
 }
 
@@ -55,13 +55,13 @@ class GroupScreen(NodeScreen):
 
     def on_mount(self) -> None:
         self.query_one("#charter").border_title = "Charter and treasury"
-        self.query_one("#proposal").border_title = "Votes"
+        self.query_one("#proposal").border_title = "Proposal"
 
     def paint_lists(self, changed: frozenset[str]) -> None:
         if "groups" in changed:
             self.query_one("#groups", Panel).put(group_rows(self.state), self.when("groups", NO_GROUPS))
             self._paint_charter()
-        if changed & {"proposals", "groups"}:
+        if changed & {"proposals", "motions", "groups"}:
             self._paint_proposals()
 
     def _paint_charter(self) -> None:
@@ -69,13 +69,13 @@ class GroupScreen(NodeScreen):
         self.query_one("#charter-facts", Static).update(words)
 
     def _paint_proposals(self) -> None:
-        mine = [each for each in self.state.proposals.proposals if self.group and each.group == self.group.id]
+        mine = [each for each in self.state.matters if self.group and each.group == self.group.id]
         empty = self.when("proposals", NOT_YET[self.group.stage] if self.group else NO_GROUPS)
-        self.query_one("#proposals", Panel).put(proposal_rows(mine, self.now), empty)
+        self.query_one("#proposals", Panel).put(proposal_rows(mine, self.state, self.now), empty)
         self._paint_votes()
 
     def _paint_votes(self) -> None:
-        words = proposal_facts(self.proposal, self.state, self.now) if self.proposal else Text("No proposal.", DIM)
+        words = matter_facts(self.proposal, self.state, self.now) if self.proposal else Text("No proposal.", DIM)
         self.query_one("#proposal-facts", Static).update(words)
 
     def on_data_table_row_highlighted(self) -> None:
@@ -93,17 +93,17 @@ class GroupScreen(NodeScreen):
         return next((each for each in self.state.groups.groups if each.id == key), None)
 
     @property
-    def proposal(self) -> Proposal | None:
+    def proposal(self) -> Matter | None:
         """The selected proposal."""
         key = self.query_one("#proposals-table", Table).selected
-        return next((each for each in self.state.proposals.proposals if each.id == key), None)
+        return self.state.matter(key)
 
     def reveal(self, kind: str, key: str) -> None:
         """Select a charter, or a proposal under its group."""
         if kind == "vote":
-            groups = [each.group for each in self.state.proposals.proposals if each.id == key]
-            for group in groups:
-                self.query_one("#groups-table", Table).select(group)
+            matter = self.state.matter(key)
+            if matter is not None:
+                self.query_one("#groups-table", Table).select(matter.group)
             self._paint_charter()
             self._paint_proposals()
         table = self.query_one("#proposals-table" if kind == "vote" else "#groups-table", Table)
@@ -119,8 +119,12 @@ class GroupScreen(NodeScreen):
                 return (self.group is not None and bool(self.group.address)) or None
             case "pay":
                 return (self.group is not None and self.group.i_am_member and self.group.stage == "ready") or None
+            case "text":
+                return (self.group is not None and self.group.i_am_member) or None
+            case "comment":
+                return (self.proposal is not None and self.group is not None and self.group.i_am_member) or None
             case "vote":
-                return (self.proposal is not None and may_vote(self.proposal)) or None
+                return (self.proposal is not None and self.state.may_vote(self.proposal)) or None
             case _:
                 return True
 
@@ -130,7 +134,7 @@ class GroupScreen(NodeScreen):
             if self.group is not None:
                 self.app.push_screen(DetailScreen("Charter and treasury", charter_facts(self.group)))
         elif self.proposal is not None:
-            self.app.push_screen(DetailScreen("Proposal", proposal_facts(self.proposal, self.state, self.now)))
+            self.app.push_screen(DetailScreen("Proposal", matter_facts(self.proposal, self.state, self.now)))
 
     def action_copy(self) -> None:
         """Put the treasury's address on the terminal's clipboard."""
@@ -151,6 +155,16 @@ class GroupScreen(NodeScreen):
         """Propose a payment."""
         if self.group is not None:
             self.ask(forms.pay(self.counterfoil.client, self.state, self.group))
+
+    def action_text(self) -> None:
+        """Propose a text."""
+        if self.group is not None:
+            self.ask(forms.text(self.counterfoil.client, self.group))
+
+    def action_comment(self) -> None:
+        """Say something about the selected proposal."""
+        if self.proposal is not None:
+            self.ask(forms.comment(self.counterfoil.client, self.proposal))
 
     def action_vote(self, choice: str) -> None:
         """Vote on the selected proposal."""

@@ -4,8 +4,10 @@ from rich.text import Text
 
 from overlay.node.wire import Group, GroupMember, Proposal
 from tui.screens.modal import facts
-from tui.state import State, called
-from tui.theme import AMBER, DIM, GREEN, ORANGE, RED
+from tui.screens.motion_details import motion_facts
+from tui.screens.votes import STATE_STYLE, discussion, paragraphs, tally, votes
+from tui.state import Matter, State, called
+from tui.theme import AMBER, DIM, GREEN, ORANGE
 from tui.words import left, sats
 
 STAGE = {
@@ -13,7 +15,6 @@ STAGE = {
     "keys": "its members' devices are making the shared key",
     "ready": "ready to pay",
 }
-STATE_STYLE = {"open": AMBER, "approved": ORANGE, "signed": ORANGE, "paid": GREEN, "rejected": RED, "lapsed": DIM}
 STATE = {
     "open": "open for votes",
     "approved": "approved: the members' devices are signing it",
@@ -22,7 +23,6 @@ STATE = {
     "signed": "signed: on its way to the bitcoin network",
     "paid": "paid",
 }
-CHOICE_STYLE = {"yes": GREEN, "no": RED, "abstain": DIM}
 
 
 def charter_facts(group: Group) -> Text:
@@ -59,8 +59,14 @@ def _members(members: tuple[GroupMember, ...]) -> Text:
     return words
 
 
-def proposal_facts(proposal: Proposal, state: State, now: int) -> Text:
-    """A proposal and each vote on it."""
+def matter_facts(matter: Matter, state: State, now: int) -> Text:
+    """A proposal of any kind and each vote on it."""
+    return payment_facts(matter, state, now) if isinstance(matter, Proposal) else motion_facts(matter, state, now)
+
+
+def payment_facts(proposal: Proposal, state: State, now: int) -> Text:
+    """A proposed payment, each vote on it, and what was said of it."""
+    motion = state.motion(proposal.id)
     words = facts(
         ("Proposal", Text(proposal.title, f"bold {AMBER}")),
         ("Reason", proposal.reason),
@@ -70,14 +76,10 @@ def proposal_facts(proposal: Proposal, state: State, now: int) -> Text:
         ("By", f"{called(proposal.proposer_name, proposal.proposer)} for {proposal.group_name}"),
         ("State", Text(STATE[proposal.state], STATE_STYLE[proposal.state])),
         ("Time", left(proposal.deadline, now) if proposal.state == "open" else ""),
-        ("Tally", f"{proposal.yes} yes, {proposal.no} no, {proposal.abstain} abstain; {proposal.needed} yes needed"),
+        ("Tally", tally(motion or proposal)),
+        ("Rule", motion.rule if motion else ""),
         ("Signed by", ", ".join(state.name_of(key) for key in proposal.signers)),
         ("Transaction", f"{proposal.txid} in block {proposal.height:,}" if proposal.height > 0 else proposal.txid),
     )
-    words.append("\n" if proposal.votes else "")
-    for vote in proposal.votes:
-        words.append(f"\n{vote.choice:<8}", CHOICE_STYLE.get(vote.choice, "")).append(
-            called(vote.voter_name, vote.voter)
-        )
-        words.append(f"  {vote.reason}", DIM)
-    return words
+    cast = votes(motion.votes if motion else proposal.votes)
+    return paragraphs(words, cast, discussion(motion, now) if motion else Text())

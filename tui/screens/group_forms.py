@@ -1,13 +1,14 @@
-"""The forms of groups: found, sign, propose a payment, vote."""
+"""The forms of groups: found, sign, propose a payment or a text, vote, comment."""
 
 from rich.text import Text
 
-from overlay.node.wire import Group, Proposal
+from overlay.node.wire import Group
 from tui.client import NodeClient
-from tui.commands import CAST_VOTE, FOUND_GROUP, PROPOSE_PAYMENT, SIGN_CHARTER
+from tui.commands import CAST_VOTE, COMMENT, FOUND_GROUP, PROPOSE_PAYMENT, PROPOSE_TEXT, SIGN_CHARTER
 from tui.screens.form import Form
+from tui.screens.votes import gist
 from tui.screens.voucher_forms import members
-from tui.state import State
+from tui.state import Matter, State
 from tui.widgets.fields import ChoiceField, NumberField, SeveralField, TermField, TextField
 from tui.words import sats
 
@@ -70,19 +71,60 @@ def pay(client: NodeClient, state: State, group: Group) -> Form:
     )
 
 
-def vote(client: NodeClient, proposal: Proposal, choice: str) -> Form:
-    """Vote, with a reason."""
-    words = Text(proposal.title, "bold").append(
-        f"\n{sats(proposal.amount)} to {proposal.payee_name} from {proposal.group_name}", "not bold"
+def text(client: NodeClient, group: Group) -> Form:
+    """Propose words to agree to."""
+    request = PROPOSE_TEXT.request
+    fields = (
+        TextField(request, "title", "Title", "Open on Sundays"),
+        TextField(request, "text", "Text", "what the group agrees to"),
+        TermField(request, "minutes", "Votes until", WEEK),
     )
-    titles = {"yes": "Vote yes?", "no": "Vote no?", "abstain": "Abstain?"}
+    return Form(
+        client,
+        PROPOSE_TEXT,
+        "Propose a text",
+        fields,
+        fixed={"group": group.id},
+        intro=group.name,
+        submit="Propose",
+        done="Proposed. The members vote on it now.",
+    )
+
+
+def comment(client: NodeClient, matter: Matter) -> Form:
+    """Say something in the discussion of a proposal."""
+    return Form(
+        client,
+        COMMENT,
+        "Comment",
+        (TextField(COMMENT.request, "text", "Comment", "the members read it"),),
+        fixed={"proposal": matter.id},
+        intro=subject(matter),
+        submit="Say it",
+        done="Said.",
+    )
+
+
+TITLES = {"yes": "Vote yes?", "no": "Vote no?", "abstain": "Abstain?", "block": "Block this?"}
+SUBMITS = {"yes": "Vote yes", "no": "Vote no", "abstain": "Abstain", "block": "Block"}
+
+
+def vote(client: NodeClient, matter: Matter, choice: str) -> Form:
+    """Vote, with a reason: whoever blocks must give one."""
+    blocks = choice == "block"
+    hint = "why it must not be done; the others read it" if blocks else "the others read it; may stay empty"
     return Form(
         client,
         CAST_VOTE,
-        titles[choice],
-        (TextField(CAST_VOTE.request, "reason", "Reason", "the others read it; may stay empty"),),
-        fixed={"proposal": proposal.id, "choice": choice},
-        intro=words,
-        submit="Abstain" if choice == "abstain" else f"Vote {choice}",
+        TITLES[choice],
+        (TextField(CAST_VOTE.request, "reason", "Reason", hint, needed=blocks),),
+        fixed={"proposal": matter.id, "choice": choice},
+        intro=subject(matter),
+        submit=SUBMITS[choice],
         done="Your vote is cast. You may change it until the decision.",
     )
+
+
+def subject(matter: Matter) -> Text:
+    """What one votes on or speaks of, as far as a form has room for it."""
+    return Text(matter.title, "bold").append(f"\n{matter.group_name}: {gist(matter)}", "not bold")

@@ -3,8 +3,9 @@
 from rich.text import Text
 
 from overlay.node.wire import Group, Proposal
-from tui.screens.group_details import CHOICE_STYLE, STATE_STYLE, balance
-from tui.state import State, may_sign, may_vote
+from tui.screens.group_details import balance
+from tui.screens.votes import CHOICE_STYLE, KINDS, state_style
+from tui.state import Matter, State, may_sign
 from tui.theme import AMBER, DIM
 from tui.widgets.bar import tally_bar
 from tui.widgets.table import Row
@@ -28,24 +29,32 @@ def _group(each: Group) -> tuple[Text, ...]:
     )
 
 
-def _my_vote(each: Proposal) -> Text:
-    if each.my_vote:
-        return text(each.my_vote, CHOICE_STYLE.get(each.my_vote, ""))
-    return text("vote!", f"bold {AMBER}") if may_vote(each) else text("—", DIM)
+def _my_vote(each: Matter, state: State) -> Text:
+    chosen = state.my_vote(each)
+    if chosen:
+        return text(chosen, CHOICE_STYLE.get(chosen, ""))
+    return text("vote!", f"bold {AMBER}") if state.may_vote(each) else text("—", DIM)
 
 
-def proposal_rows(proposals: list[Proposal], now: int) -> list[Row]:
+def _amount(each: Matter) -> Text:
+    """What is paid; of what moves no money its kind."""
+    if isinstance(each, Proposal):
+        return Text(sats(each.amount), justify="right", end="")
+    return Text(KINDS.get(each.kind, each.kind), style=DIM, justify="right", no_wrap=True, overflow="ellipsis", end="")
+
+
+def proposal_rows(matters: list[Matter], state: State, now: int) -> list[Row]:
     """Proposals: the open ones first, then the newest deadline."""
-    ordered = sorted(proposals, key=lambda each: (each.state != "open", -each.deadline, each.id))
+    ordered = sorted(matters, key=lambda each: (each.state != "open", -each.deadline, each.id))
     return [
         (
             each.id,
             (
                 text(each.title),
-                Text(sats(each.amount), justify="right", end=""),
-                tally_bar(each.yes, each.no, each.needed),
-                text(each.state, STATE_STYLE[each.state]),
-                _my_vote(each),
+                _amount(each),
+                tally_bar(each.yes, each.no + (0 if isinstance(each, Proposal) else each.block), each.needed),
+                text(each.state, state_style(each)),
+                _my_vote(each, state),
                 text(left(each.deadline, now) if each.state == "open" else "", DIM),
             ),
         )

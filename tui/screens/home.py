@@ -10,12 +10,13 @@ from tui.commands import FOUND_COMMONS, JOIN_COMMONS
 from tui.screens.base import NodeScreen
 from tui.screens.form import Form
 from tui.screens.modal import facts
+from tui.screens.votes import gist
 from tui.state import State
 from tui.theme import AMBER, DIM, GREEN, ORANGE, RED
 from tui.widgets.fields import TextField
 from tui.widgets.panel import Panel
 from tui.widgets.table import Column, Row, Table
-from tui.words import ago, counterpart, left, sats, text, what
+from tui.words import ago, counterpart, left, text, what
 
 NOT_JOINED = "Found a commons with f, or join one with j and an invitation that a member gave you."
 NOTHING_WAITS = "Nothing waits for you. Offer a swap or redeem a promise under 2 Vouchers."
@@ -46,7 +47,7 @@ class HomeScreen(NodeScreen):
     def paint_lists(self, changed: frozenset[str]) -> None:
         if "status" in changed:
             self.query_one("#me", Static).update(_me(self.state))
-        if changed & {"status", "exchanges", "proposals", "groups", "vouchers", "people"}:
+        if changed & {"status", "exchanges", "proposals", "motions", "groups", "vouchers", "people"}:
             empty = self.when("exchanges", NOTHING_WAITS) if self.state.joined else self.when("status", NOT_JOINED)
             self.query_one("#waiting", Panel).put(waiting_rows(self.state, self.now), empty)
         if "events" in changed:
@@ -146,7 +147,7 @@ def waiting_rows(state: State, now: int) -> list[Row]:
             (
                 text("Vote", AMBER),
                 text(each.group_name),
-                text(f"{each.title}: {sats(each.amount)} to {each.payee_name}"),
+                text(f"{each.title}: {gist(each)}"),
                 text(left(each.deadline, now), DIM),
             ),
         )

@@ -45,16 +45,19 @@ class Field(Horizontal):
 
 
 class TextField(Field):
-    """A line of text."""
+    """A line of text. One that is `needed` may not stay empty, whatever the request would take."""
 
-    def __init__(self, request: type[Ask], key: str, label: str, hint: str = "", value: str = "") -> None:
+    def __init__(
+        self, request: type[Ask], key: str, label: str, hint: str = "", value: str = "", *, needed: bool = False
+    ) -> None:
+        self._needed = needed
         most = limits(request, key).most
         self.input = Input(value, placeholder=hint, max_length=most, compact=True)
         super().__init__(request, key, label, self.input)
 
     def value(self) -> object:
         entered = self.input.value.strip()
-        if len(entered) < self.limits.least:
+        if len(entered) < max(self.limits.least, int(self._needed)):
             raise FieldProblem(f"{self.label} is missing.")
         if len(entered) > self.limits.most:
             raise FieldProblem(f"{self.label} has more than {self.limits.most} characters.")
