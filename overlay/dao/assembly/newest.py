@@ -3,8 +3,9 @@
 import sqlite3
 from collections.abc import Iterable
 
+from overlay.dao.assembly.belonging import belongs
 from overlay.dao.assembly.bylaws import Charter, group_of
-from overlay.dao.assembly.charters import DEPTH, belongs, charters, current, versions
+from overlay.dao.assembly.charters import DEPTH, charters, current, versions
 from overlay.dao.assembly.words import marks
 from overlay.keys import PublicKey
 from overlay.trustchain.block import BlockHash

@@ -3,8 +3,9 @@
 from itertools import islice
 
 from overlay.dao.assembly import decision_log, motions, rules
+from overlay.dao.assembly.belonging import has_belonged
 from overlay.dao.assembly.bylaws import Charter, amended, group_of
-from overlay.dao.assembly.charters import charter, current, has_belonged
+from overlay.dao.assembly.charters import charter, current
 from overlay.dao.assembly.deciding import acceptance, rule_for
 from overlay.dao.assembly.governance import Tally, tally
 from overlay.dao.assembly.motions import Amendment, Instruction, Place, Work
