@@ -51,6 +51,7 @@ class Inspector:
         self._members = members
         self._seen: dict[str, set[BlockHash]] = {}
         self._parts: dict[str, int] = {}
+        self._shown: dict[str, int] = {}
         self._places: dict[tuple[PublicKey, int], BlockHash] = {}
         self._spends: dict[tuple[bytes, int], BlockHash] = {}
         self._before: dict[str, tuple[object, object]] = {}
@@ -197,11 +198,16 @@ class Inspector:
                 raise Violation(f"4: {member.role} sees {quantity} held of a voucher with {outstanding} outstanding")
 
     def _check_one_sidedness(self, member: Member, db: sqlite3.Connection, new: list[HalfBlock]) -> None:
-        """What a member states alone changes what nobody else holds or is worth (invariant 6)."""
+        """What a member states alone changes what nobody else holds or is worth (invariant 6). A commit that also takes
+        in a part that somebody showed is not that."""
         others = self._others(member, db)
+        own_parts = sum(len(blocks.parts(db, block.hash)) for block in new)
+        (shown,) = db.execute("SELECT count(*) FROM part").fetchone()
+        was_shown, self._shown[member.role] = self._shown.get(member.role), shown
         before, self._before[member.role] = self._before.get(member.role), others
         said = [meaning(block) for block in new if block.public_key == member.key]
-        alone = bool(new) and len(said) == len(new) and all(isinstance(each, ONE_SIDED) for each in said)
+        is_own = len(said) == len(new) and was_shown == shown - own_parts
+        alone = bool(new) and is_own and all(isinstance(each, ONE_SIDED) for each in said)
         if alone and before is not None and before != others:
             raise Violation(f"6: a statement of {member.role} alone has changed what another holds or is worth")
 

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -12,12 +13,13 @@ import pytest
 
 from overlay.economy import drafting, exchange, proposing, witnessing
 from overlay.economy.exchange import Amount
+from overlay.economy.holdings import HoldingsView
 from overlay.economy.members import MembersView
 from overlay.economy.standing import Standing, standing
 from overlay.trustchain import blocks
 from overlay.trustchain.block import GENESIS_HASH, BlockHash, HalfBlock
 from overlay.trustchain.ledger import Transaction, meaning
-from overlay.trustchain.statements import AnnounceSeed, Mint, Part, Profile
+from overlay.trustchain.statements import AnnounceSeed, Anything, Mint, Part, Profile
 from overlay.trustchain.store import StorageError
 from tests.simulation.member import PORT, Member, SimulatedNode, save_files
 from tests.simulation.run import Plan, World, simulate
@@ -152,6 +154,26 @@ def test_an_issuer_that_witnesses_two_spends_is_found_out(monkeypatch: pytest.Mo
         await world.pass_time(5.0)
 
     assert "second spend of one holding" in simulate(1, replace(CALM, prologue=spend_twice)).violation
+
+
+def test_a_view_in_which_one_member_alone_takes_what_others_hold_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    fold = HoldingsView.fold_block
+
+    def greedy(view: HoldingsView, db: sqlite3.Connection, block: HalfBlock, said: Anything) -> None:
+        fold(view, db, block, said)
+        if isinstance(said, Mint) and said.promise == "greed":
+            db.execute("UPDATE voucher_holding SET live = 0")
+
+    monkeypatch.setattr(HoldingsView, "fold_block", greedy)
+
+    async def take(world: World) -> None:
+        baker, farmer = world.members[1:3]
+        await baker.spawn(baker.up.ledger.append(_a_mint()))
+        await world.pass_time(5.0)
+        await farmer.spawn(farmer.up.ledger.append(Mint("greed", "piece", 1, "", 0, None)))
+        await world.pass_time(1.0)
+
+    assert simulate(1, replace(CALM, prologue=take)).violation.startswith("6: a statement of farmer alone")
 
 
 def test_a_block_that_leaves_before_it_is_on_disk_is_found_out() -> None:
