@@ -96,7 +96,7 @@ def check_the_baker(mischief: Mischief) -> None:
         assert legs == [] or standing(db, proposal, now) is not Standing.OPEN
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seeds, st.integers(5, 40))
 def test_all_observers_of_a_dishonest_town_agree(seed: int, steps: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

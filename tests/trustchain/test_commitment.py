@@ -46,7 +46,7 @@ def test_every_part_proves_itself_alone(parts: list[bytes]) -> None:
     assert all(part.root() == body.root for part in shown)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(parts_of_bodies)
 def test_no_part_proves_itself_at_another_place_or_in_a_body_of_another_size(parts: list[bytes]) -> None:
     body = Body(parts, Counting())

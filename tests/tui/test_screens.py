@@ -185,9 +185,8 @@ async def test_empty_lists_say_what_to_do_next(node: NodeDouble) -> None:
         await stage.until_shown("baker")
 
 
-@SIZES
-async def test_no_screen_speaks_of_hashes_nonces_or_outputs(node: NodeDouble, size: tuple[int, int]) -> None:
-    async with opened(node, size) as stage:
+async def test_no_screen_speaks_of_hashes_nonces_or_outputs(node: NodeDouble) -> None:
+    async with opened(node, LARGE) as stage:
         for keys in (
             "1",
             "2",
