@@ -16,13 +16,15 @@ differed.
 
 import argparse
 import json
+import os
 import sys
+import threading
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +75,21 @@ def _run(seeds: list[int], *, runs: int, jobs: int) -> Iterator[Found]:
     if jobs == 1:
         yield from (run_seed(seed, runs) for seed in seeds)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_end_with_parent) as pool:
         for done in as_completed([pool.submit(run_seed, seed, runs) for seed in seeds]):
             yield done.result()
+
+
+def _end_with_parent() -> None:
+    """A run that is killed leaves nothing behind that goes on for hours."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def run_seed(seed: int, runs: int) -> Found:
