@@ -205,3 +205,12 @@ def answering(pieces: Callable[[], AsyncIterator[bytes]]) -> Handler:
         return pieces()
 
     return serve
+
+
+def pattern(size: int) -> bytes:
+    return bytes(range(251)) * (size // 251) + bytes(size % 251)
+
+
+async def hundred_pieces() -> AsyncIterator[bytes]:
+    for number in range(100):
+        yield bytes([number]) * 10_000

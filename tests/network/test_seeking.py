@@ -54,6 +54,15 @@ async def three(stack: AsyncExitStack, internet: Internet) -> tuple[Station, Sta
     return farmer, baker, mechanic
 
 
+async def many(stack: AsyncExitStack, internet: Internet) -> list[Station]:
+    """A commons in which nobody knows anybody yet."""
+    stations = [Station(internet, role, number, EVERYBODY) for number, role in enumerate(MANY, start=1)]
+    for each in stations:
+        await stack.enter_async_context(each)
+        each.network.serve("echo", echo)
+    return stations
+
+
 def questions(station: Station, about: PublicKey) -> list[int]:
     """Counts from now on how often a station is asked where a member is."""
     counts, answer = [0], station.network._hello
@@ -242,10 +251,7 @@ def test_two_groups_that_meet_late_over_one_member_become_one(monkeypatch: pytes
     async def scene() -> None:
         internet = Internet()
         async with AsyncExitStack() as stack:
-            stations = [Station(internet, role, number, EVERYBODY) for number, role in enumerate(MANY, start=1)]
-            for each in stations:
-                await stack.enter_async_context(each)
-                each.network.serve("echo", echo)
+            stations = await many(stack, internet)
             bridge, *others = stations
             for group in (others[:11], others[11:]):
                 for each in group[1:]:
@@ -295,10 +301,7 @@ def test_in_a_commons_of_which_each_knows_a_few_everybody_finds_everybody(monkey
     async def scene() -> None:
         internet = Internet()
         async with AsyncExitStack() as stack:
-            stations = [Station(internet, role, number, EVERYBODY) for number, role in enumerate(MANY, start=1)]
-            for each in stations:
-                await stack.enter_async_context(each)
-                each.network.serve("echo", echo)
+            stations = await many(stack, internet)
             for number, each in enumerate(stations[1:], start=1):
                 each.network.add_contact(stations[number // 2].where, stations[number // 2].key)
             await until(lambda: all(each.network._whereabouts.has_enough() for each in stations))
@@ -315,9 +318,7 @@ def test_a_node_keeps_in_touch_with_those_nearest_to_it_and_greets_few_others(mo
     async def scene() -> None:
         internet = Internet()
         async with AsyncExitStack() as stack:
-            stations = [Station(internet, role, number, EVERYBODY) for number, role in enumerate(MANY, start=1)]
-            for each in stations:
-                await stack.enter_async_context(each)
+            stations = await many(stack, internet)
             one, *others = stations
             for each in others:
                 one.network._whereabouts.claimed(each.key, each.where, None)

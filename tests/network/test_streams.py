@@ -1,8 +1,6 @@
-"""Requests and answers between honest members, on a good line, a bad line and real sockets."""
+"""Requests and answers between honest members, on a good line and a bad line."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import cast
 
 import pytest
 
@@ -16,33 +14,23 @@ from overlay.network.quic_errors import (
     Refusal,
     RequestTimedOut,
     StreamRefused,
-    StreamsClosed,
 )
 from overlay.network.quic_limits import QUIC_DATAGRAM_BYTES, StreamLimits
-from overlay.network.streams import Streams
 from tests.network.streams_world import (
-    COMMONS,
     Internet,
-    LoopClock,
-    SeededRandom,
-    VirtualLoop,
     address,
     answering,
     ask,
-    echo,
+    hundred_pieces,
     identity,
     join,
+    pattern,
     rough_internet,
     run,
-    until,
 )
 
 SIZES = [0, 1, 100_000, 5_000_000]
 GENEROUS = StreamLimits(request_bytes=8 << 20, held_bytes_per_peer=16 << 20)
-
-
-def pattern(size: int) -> bytes:
-    return bytes(range(251)) * (size // 251) + bytes(size % 251)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -281,190 +269,6 @@ def test_a_handler_may_think_for_longer_than_the_idle_timeout() -> None:
 # Answers in pieces
 
 
-async def hundred_pieces() -> AsyncIterator[bytes]:
-    for number in range(100):
-        yield bytes([number]) * 10_000
-
-
-def test_an_answer_in_pieces_arrives_whole_and_in_order() -> None:
-    async def scene() -> None:
-        internet = rough_internet(4)
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(hundred_pieces))
-        async with farmer.streams.open(baker.key, baker.where, b"all", patience=60) as pieces:
-            received = b"".join([piece async for piece in pieces])
-        assert received == b"".join([piece async for piece in hundred_pieces()])
-
-    run(scene())
-
-
-def test_leaving_early_stops_the_answerers_iterator() -> None:
-    async def scene() -> None:
-        closed = asyncio.Event()
-
-        async def endless() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield bytes(10_000)
-            finally:
-                closed.set()
-
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(endless))
-        async with farmer.streams.open(baker.key, baker.where, b"all", patience=5) as pieces:
-            assert await anext(pieces)
-        await asyncio.wait_for(closed.wait(), 1)
-
-    run(scene())
-
-
-def test_an_iterator_that_refuses_midway_ends_the_answer_with_its_code() -> None:
-    async def half() -> AsyncIterator[bytes]:
-        yield b"half"
-        raise Refusal(FIRST_FREE_CODE)
-
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(half))
-        with pytest.raises(StreamRefused) as caught:
-            await ask(farmer, baker, b"all")
-        assert caught.value.code == FIRST_FREE_CODE
-
-    run(scene())
-
-
-def test_an_answer_that_stops_coming_is_timed_out_by_the_readers_patience() -> None:
-    async def stuck() -> AsyncIterator[bytes]:
-        yield b"first"
-        await asyncio.sleep(1000)
-
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, answering(stuck))
-        async with farmer.streams.open(baker.key, baker.where, b"all", patience=5) as pieces:
-            assert await anext(pieces) == b"first"
-            with pytest.raises(RequestTimedOut):
-                await anext(pieces)
-
-    run(scene())
-
-
-# Ends and beginnings
-
-
-def test_a_peer_that_restarts_in_the_middle_is_an_error_and_then_a_new_connection() -> None:
-    async def never(peer: PublicKey, address: Address, request: bytes) -> bytes:
-        await asyncio.sleep(10_000)
-        return b""
-
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, never)
-        asking = asyncio.ensure_future(ask(farmer, baker, b"bread?", timeout=2000))
-        await until(lambda: len(internet.sent) > 4)
-        baker = join(internet, "baker", 2)
-        with pytest.raises(PeerUnreachable):
-            await asking
-        assert await ask(farmer, baker, b"bread?") == b"bread?"
-
-    run(scene())
-
-
-def test_a_peer_that_restarted_says_so_at_once() -> None:
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
-        await ask(farmer, baker, b"bread?")
-        baker = join(internet, "baker", 2)
-        before = asyncio.get_running_loop().time()
-        with pytest.raises(PeerUnreachable, match="restarted"):
-            await ask(farmer, baker, b"bread?")
-        assert asyncio.get_running_loop().time() - before < 0.1
-        assert await ask(farmer, baker, b"bread?", timeout=2) == b"bread?"
-
-    run(scene())
-
-
-def test_a_peer_that_vanished_without_a_word_does_not_spoil_the_request_after_its_return() -> None:
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
-        await ask(farmer, baker, b"bread?")
-        internet.sender(baker.where)  # Whoever has the address now keeps silent.
-        with pytest.raises(PeerUnreachable, match="nothing heard"):
-            await ask(farmer, baker, b"bread?", timeout=2)
-        baker = join(internet, "baker", 2)
-        assert await ask(farmer, baker, b"bread?", timeout=2) == b"bread?"
-
-    run(scene())
-
-
-def test_a_peer_that_closes_fails_the_requests_it_has() -> None:
-    async def never(peer: PublicKey, address: Address, request: bytes) -> bytes:
-        await asyncio.sleep(10_000)
-        return b""
-
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2, never)
-        asking = asyncio.ensure_future(ask(farmer, baker, b"bread?", timeout=100))
-        await until(lambda: len(internet.sent) > 4)
-        await baker.streams.close()
-        with pytest.raises(PeerUnreachable, match="it closed the connection"):
-            await asking
-
-    run(scene())
-
-
-def test_close_fails_what_is_in_flight_and_leaves_no_task_and_no_timer() -> None:
-    async def never(peer: PublicKey, address: Address, request: bytes) -> bytes:
-        await asyncio.sleep(10_000)
-        return b""
-
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1, never), join(internet, "baker", 2, never)
-        asking = [asyncio.ensure_future(ask(*pair, b"?", 100)) for pair in [(farmer, baker), (baker, farmer)] * 40]
-        dialling = asyncio.ensure_future(
-            farmer.streams.request(identity("mechanic").public_key, address(9), b"", timeout=100)
-        )
-        await until(lambda: len(internet.sent) > 8)
-        await farmer.streams.close()
-        await baker.streams.close()
-        results = await asyncio.gather(*asking, dialling, return_exceptions=True)
-        assert {type(result) for result in results} <= {StreamsClosed, PeerUnreachable}
-        internet.receivers.clear()
-        await asyncio.sleep(0.1)  # What is still on the way arrives nowhere.
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert cast(VirtualLoop, asyncio.get_running_loop()).pending_timers() == []
-
-    run(scene())
-
-
-def test_after_close_nothing_is_asked_and_nothing_taken_in() -> None:
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
-        await farmer.streams.close()
-        with pytest.raises(StreamsClosed):
-            await ask(farmer, baker, b"bread?")
-        farmer.streams.receive(baker.where, bytes(1200))
-        assert farmer.streams.drops == {"closed": 1}
-
-    run(scene())
-
-
-def test_an_idle_connection_goes_and_the_next_request_makes_another() -> None:
-    async def scene() -> None:
-        internet = Internet()
-        farmer, baker = join(internet, "farmer", 1), join(internet, "baker", 2)
-        await ask(farmer, baker, b"bread?")
-        await asyncio.sleep(2 * StreamLimits().idle_seconds)
-        assert cast(VirtualLoop, asyncio.get_running_loop()).pending_timers() == []
-        assert await ask(farmer, baker, b"more?") == b"more?"
-
-    run(scene())
-
-
 def test_the_same_seed_gives_the_same_trace() -> None:
     async def scene() -> list[tuple[float, Address, Address, int]]:
         internet = rough_internet(5)
@@ -479,57 +283,3 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
 
 # Real sockets
-
-
-class Socket(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.streams: Streams | None = None
-        self.transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        assert self.streams is not None
-        self.streams.receive(addr, data)
-
-    def send(self, address: Address, datagram: bytes) -> None:
-        assert self.transport is not None
-        self.transport.sendto(datagram, address)
-
-
-async def bind(name: str) -> tuple[Socket, Address]:
-    loop = asyncio.get_running_loop()
-    transport, socket = await loop.create_datagram_endpoint(Socket, local_addr=("127.0.0.1", 0))
-    random = SeededRandom(0)
-    socket.streams = Streams(identity(name), socket.send, LoopClock(), random, echo, GENEROUS, commons=COMMONS)
-    return socket, transport.get_extra_info("sockname")
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_requests_pass_through_real_sockets(size: int) -> None:
-    (farmer, _), (baker, where) = await bind("farmer"), await bind("baker")
-    assert farmer.streams is not None
-    assert baker.streams is not None
-    key = identity("baker").public_key
-    assert await farmer.streams.request(key, where, pattern(size), timeout=60) == pattern(size)
-    for socket in (farmer, baker):
-        assert socket.streams is not None
-        assert socket.transport is not None
-        await socket.streams.close()
-        socket.transport.close()
-
-
-async def test_two_hundred_requests_at_once_pass_through_real_sockets() -> None:
-    (farmer, _), (baker, where) = await bind("farmer"), await bind("baker")
-    assert farmer.streams is not None
-    assert baker.streams is not None
-    key = identity("baker").public_key
-    questions = [f"question {number}".encode() for number in range(200)]
-    asked = (farmer.streams.request(key, where, question, timeout=60) for question in questions)
-    assert await asyncio.gather(*asked) == questions
-    for socket in (farmer, baker):
-        assert socket.streams is not None
-        assert socket.transport is not None
-        await socket.streams.close()
-        socket.transport.close()
