@@ -23,7 +23,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    except BaseException:
+    except BaseException:  # whatever it was, no half-written file stays; raised again
         fresh.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)

@@ -35,7 +35,7 @@ class Swarm:
         self._pump = AlertPump(params, self._handlers() | listening.handlers())
         try:
             return host, await listening.port()
-        except BaseException:
+        except BaseException:  # also when cancelled: the session's threads must end; raised again
             await self._pump.close()
             raise
 

@@ -293,7 +293,7 @@ async def _reported(work: Coroutine[object, object, None]) -> None:
         await work
     except asyncio.CancelledError:
         raise
-    except Exception:
+    except Exception:  # whichever it is, it is said aloud and raised again
         log.exception("a part of this node has stopped; restart it")
         raise
 

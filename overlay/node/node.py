@@ -76,12 +76,12 @@ class Node:
         data = DataFolder(path, random, passphrase)
         try:
             node = cls(data, config, clock, random, insist=insist)
-        except BaseException:
+        except BaseException:  # whatever it was, the folder is free again; raised again
             data.close()
             raise
         try:
             await node._start()
-        except BaseException:
+        except BaseException:  # also when cancelled: nothing half started stays; raised again
             await node.close()
             raise
         return node
@@ -135,7 +135,7 @@ class Node:
                 network.add_contact(place, invitation.member)
             await joining.join(invitation, self.ledger, network, sync)
             await self._remember(invitation.member, invitation.places[0])
-        except BaseException:
+        except BaseException:  # also when cancelled: the socket is free for the next try; raised again
             await network.close()
             raise
         return await self._settle_in(invitation.commons, network, profile)

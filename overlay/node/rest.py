@@ -138,7 +138,7 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         return _json(Problem(f"{request.path} takes {', '.join(error.allowed_methods)}", "bad-request"), 405)
     except ConnectionResetError:
         raise
-    except Exception:
+    except Exception:  # the edge: the log gets the traceback, the asker one sentence
         log.exception("%s %s", request.method, request.path)
         return _json(*problem(RuntimeError()))
 
