@@ -25,7 +25,7 @@ HERE = "trustchain/test_heritage.py"
 BLOCK, VALID, LEDGER = "trustchain/test_block.py", "trustchain/test_validation.py", "trustchain/test_ledger.py"
 FAULTS, ADVERSARY, EXCHANGE = "economy/test_faults.py", "economy/test_adversary.py", "economy/test_exchange.py"
 BOUNDS, KEEPING = "economy/test_bounds.py", "node/test_keeping.py"
-SYNC, COURIER, NETWORK = "network/test_sync.py", "network/test_courier.py", "network/test_network.py"
+SYNC, COURIER, GOSSIP = "network/test_sync.py", "network/test_courier.py", "network/test_gossip.py"
 
 KNOWN_BESIDE = f"{HERE}::test_a_block_is_judged_alone_and_a_gap_is_where_the_chain_breaks_off"
 SAME_PLACE = f"{HERE}::test_a_block_that_differs_at_a_known_place_is_proof_or_forged"
@@ -104,8 +104,8 @@ OF_THE_COMMUNITY = {
     "retrieve_missing_block": f"{SYNC}::test_what_is_missing_comes_from_whoever_has_it",
     "send_block_pair": f"{COURIER}::test_everything_that_is_owed_arrives_and_is_forgotten",
     # Nothing is relayed here, so nobody's word says how far: gossip goes one step, comparing heads does the rest.
-    "broadcast_half_block": f"{NETWORK}::test_gossip_goes_to_some_members_and_to_others_another_time",
-    "broadcast_half_block_pair": f"{NETWORK}::test_a_members_block_is_heard_once_and_from_proven_addresses_only",
+    "broadcast_half_block": f"{GOSSIP}::test_gossip_goes_to_some_members_and_to_others_another_time",
+    "broadcast_half_block_pair": f"{GOSSIP}::test_a_members_block_is_heard_once_and_from_proven_addresses_only",
     "intro_response_crawl": f"{SYNC}::test_heads_are_compared_with_one_peer_after_another_without_being_told",
     "empty_crawl": f"{HERE}::test_of_an_unknown_chain_nothing_is_told",
     # There a chain was cut back to its last valid block; here none gets in, and a damaged file is said to be damaged.
